@@ -1,0 +1,255 @@
+"""The catalog: one SQLite file beside the data set, the only place where `sqlite3` is used.
+
+What was read from files can be rebuilt by a scan. Sides, decisions and applies are the person's and are only
+added to. To change the format: add a step to `_STEPS` (never edit one), and a test that opens an old file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from shoebox.data._decisions import Action, Decision, Entry
+from shoebox.errors import DatasetError
+from shoebox.types import DecisionKind, Side
+
+__all__ = ["ApplyRecord", "Catalog", "ImageRecord", "Move", "Skipped"]
+
+_STEPS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE images (
+        path TEXT PRIMARY KEY, image_id TEXT NOT NULL, label TEXT NOT NULL, side TEXT NOT NULL,
+        group_id TEXT NOT NULL, width_px INTEGER NOT NULL, height_px INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, format TEXT NOT NULL);
+    CREATE TABLE skipped (
+        path TEXT PRIMARY KEY, cause TEXT NOT NULL, sentence TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL);
+    CREATE TABLE sides (group_id TEXT PRIMARY KEY, side TEXT NOT NULL);
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT NOT NULL, target INTEGER NOT NULL DEFAULT 0,
+        path TEXT, image_id TEXT, kind TEXT, label TEXT, who TEXT, at TEXT NOT NULL, reason TEXT);
+    CREATE TABLE applies (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, state TEXT NOT NULL, moves TEXT NOT NULL);
+    """,
+)
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One readable picture. `path` is relative to the data set, with forward slashes; `image_id` its SHA-256."""
+
+    path: str
+    image_id: str
+    label: str
+    side: Side
+    group_id: str
+    width_px: int
+    height_px: int
+    size_bytes: int
+    mtime_ns: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was left out, with the named cause and a sentence."""
+
+    path: str
+    cause: str
+    sentence: str
+    size_bytes: int = 0
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Move:
+    """One picture that moves to `target`: into the folder of `new_label`, or to the trash when that is None."""
+
+    record: ImageRecord
+    target: str
+    new_label: str | None
+    decision: int
+
+    @property
+    def path(self) -> str:
+        """Where the picture stands before the move."""
+        return self.record.path
+
+    @property
+    def kind(self) -> Literal["relabel", "remove"]:
+        """What the decision was."""
+        return "remove" if self.new_label is None else "relabel"
+
+
+@dataclass(frozen=True)
+class ApplyRecord:
+    """An apply as the catalog remembers it; `state` is `todo`, `done`, `undoing` or `undone`."""
+
+    id: int
+    at: str
+    state: str
+    moves: tuple[Move, ...]
+
+
+class Catalog:
+    """The tables of one data set. Every method is one transaction; it stands or falls as a whole."""
+
+    def __init__(self, path: Path, *, timeout_s: float = 10.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction() as db:
+            self._migrate(db)
+
+    @contextmanager
+    def _transaction(self, *, write: bool = True) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, so that threads and forks never share one."""
+        db: sqlite3.Connection | None = None
+        try:
+            db = sqlite3.connect(self._path, timeout=self._timeout_s, isolation_level=None)
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise DatasetError(_sentence(error, self._path)) from error
+        except sqlite3.DatabaseError as error:
+            raise DatasetError(f"The catalog {self._path} is damaged ({error}). Move it away and open the data set "
+                               "again: pictures are not affected, but decisions in it are.") from error
+        finally:
+            if db is not None:
+                db.close()
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(_STEPS):
+            raise DatasetError(f"The catalog {self._path} has format {version}; this Shoebox reads up to "
+                               f"{len(_STEPS)}. Update Shoebox.")
+        for number, step in enumerate(_STEPS[version:], start=version + 1):
+            for statement in step.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={number}")
+
+    def settings(self, defaults: Mapping[str, Any]) -> dict[str, Any]:
+        """The stored settings; those not stored yet are stored from `defaults`."""
+        with self._transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)",
+                           [(key, json.dumps(value)) for key, value in defaults.items()])
+            return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
+
+    def images(self) -> dict[str, ImageRecord]:
+        """Every readable picture by path, ordered by path."""
+        with self._transaction(write=False) as db:
+            rows = db.execute("SELECT * FROM images ORDER BY path").fetchall()
+        return {row[0]: ImageRecord(*row) for row in rows}
+
+    def skipped(self) -> dict[str, Skipped]:
+        """Every file left out, by path, ordered by path."""
+        with self._transaction(write=False) as db:
+            rows = db.execute("SELECT * FROM skipped ORDER BY path").fetchall()
+        return {row[0]: Skipped(*row) for row in rows}
+
+    def sides(self) -> dict[str, Side]:
+        """The remembered side of each duplicate group."""
+        with self._transaction(write=False) as db:
+            return dict(db.execute("SELECT group_id, side FROM sides").fetchall())
+
+    def store(self, images: Sequence[ImageRecord], skipped: Sequence[Skipped]) -> None:
+        """Add or replace files, remembering the side of new groups."""
+        with self._transaction() as db:
+            self._replace_images(db, images)
+            db.executemany("DELETE FROM images WHERE path = ?", [(item.path,) for item in skipped])
+            db.executemany("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?, ?)", [astuple(s) for s in skipped])
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Take files that are no longer there off the lists; their sides and decisions stay."""
+        rows = [(path,) for path in paths]
+        with self._transaction() as db:
+            db.executemany("DELETE FROM images WHERE path = ?", rows)
+            db.executemany("DELETE FROM skipped WHERE path = ?", rows)
+
+    def append(self, action: Action, *, at: str, target: int = 0, path: str = "", image_id: str = "", kind: str = "",
+               label: str | None = None, who: str = "", reason: str = "") -> int:
+        """Add a line to the journal; it is on the disk when this returns. Returns its number."""
+        with self._transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO journal (action, target, path, image_id, kind, label, who, at, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (action, target, path, image_id, kind, label, who, at, reason))
+            return int(cursor.lastrowid or 0)
+
+    def journal(self, after: int = 0) -> list[Entry]:
+        """The journal's lines with a number over `after`, in order."""
+        with self._transaction(write=False) as db:
+            rows = db.execute("SELECT seq, action, target, path, image_id, kind, label, who, at, reason "
+                              "FROM journal WHERE seq > ? ORDER BY seq", (after,)).fetchall()
+        return [_entry(row) for row in rows]
+
+    def begin_apply(self, moves: Sequence[Move], *, at: str) -> ApplyRecord:
+        """Write down what will be moved, before anything moves."""
+        with self._transaction() as db:
+            cursor = db.execute("INSERT INTO applies (at, state, moves) VALUES (?, 'todo', ?)",
+                                (at, _dump(moves)))
+            return ApplyRecord(int(cursor.lastrowid or 0), at, "todo", tuple(moves))
+
+    def begin_undo(self, apply: ApplyRecord) -> ApplyRecord:
+        """Write down that an apply will be taken back."""
+        with self._transaction() as db:
+            db.execute("UPDATE applies SET state = 'undoing' WHERE id = ?", (apply.id,))
+        return ApplyRecord(apply.id, apply.at, "undoing", apply.moves)
+
+    def finish(self, apply: ApplyRecord, state: str, done: Sequence[Move], rows: Sequence[ImageRecord],
+               *, at: str) -> None:
+        """Close an apply or an undo: its state, the pictures' new places and the journal in one transaction."""
+        action = "applied" if state == "done" else "unapplied"
+        kept = done if state == "done" else apply.moves
+        gone = [move.path if state == "done" else move.target for move in done]
+        with self._transaction() as db:
+            db.execute("UPDATE applies SET state = ?, moves = ? WHERE id = ?", (state, _dump(kept), apply.id))
+            db.executemany("DELETE FROM images WHERE path = ?", [(path,) for path in gone])
+            self._replace_images(db, rows)
+            db.executemany("INSERT INTO journal (action, target, at) VALUES (?, ?, ?)",
+                           [(action, move.decision, at) for move in done])
+
+    def applies(self, *states: str) -> list[ApplyRecord]:
+        """The applies in one of `states`, oldest first."""
+        marks = ",".join("?" * len(states))
+        with self._transaction(write=False) as db:
+            rows = db.execute(f"SELECT id, at, state, moves FROM applies WHERE state IN ({marks}) ORDER BY id",
+                              states).fetchall()
+        return [ApplyRecord(row[0], row[1], row[2], _load(row[3]))
+                for row in rows]
+
+    @staticmethod
+    def _replace_images(db: sqlite3.Connection, images: Sequence[ImageRecord]) -> None:
+        db.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                       [astuple(image) for image in images])
+        db.executemany("DELETE FROM skipped WHERE path = ?", [(image.path,) for image in images])
+        db.executemany("INSERT OR IGNORE INTO sides VALUES (?, ?)", [(i.group_id, i.side) for i in images])
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    seq, action, target, path, image_id, kind, label, who, at, reason = row
+    if action != "decide":
+        return Entry(seq, cast(Action, action), target)
+    return Entry(seq, "decide", seq, Decision(seq, path, image_id, cast(DecisionKind, kind), label, who, at, reason))
+
+
+def _dump(moves: Sequence[Move]) -> str:
+    return json.dumps([asdict(move) for move in moves], ensure_ascii=False)
+
+
+def _load(text: str) -> tuple[Move, ...]:
+    return tuple(Move(ImageRecord(**row.pop("record")), **row) for row in json.loads(text))
+
+
+def _sentence(error: sqlite3.OperationalError, path: Path) -> str:
+    if "locked" in str(error):
+        return (f"The catalog {path} is being written by another process. Wait until it has finished, "
+                "or close the other notebook, and try again.")
+    return f"The catalog {path} cannot be opened or written ({error}). Check the disk's free space and permissions."

@@ -1,0 +1,261 @@
+"""`Dataset`: a folder of class folders, its catalog, and what a person decided about its pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import getpass
+import hashlib
+import html
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from threading import RLock
+
+from shoebox.data._apply import ApplyResult, Plan, make_plan, run_apply
+from shoebox.data._catalog import Catalog, ImageRecord
+from shoebox.data._decisions import Decision, Journal
+from shoebox.data._files import atomic_write_bytes, check_label, folder_lock, safe_join
+from shoebox.data._images import jpeg_bytes, open_image
+from shoebox.data._predictions import Predictions
+from shoebox.data._scan import Progress, ScanReport, scan
+from shoebox.errors import DatasetError
+from shoebox.types import DecisionKind
+
+__all__ = ["Dataset"]
+
+_KINDS = ("keep", "relabel", "remove", "unsure")
+
+
+class Dataset:
+    """Pictures in class folders, with a catalog in `.shoebox/` beside them.
+
+    Opening scans the folder: new and changed files are read through the image door, everything that is no
+    usable picture stands in `report.skipped` with its reason. An apply that a crash cut short is finished.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that holds one folder per class.
+    valid_pct : float, optional
+        Share of pictures for validation, 0 to 1 (0.2 at first). Fixed when the data set is first opened.
+    seed : int, optional
+        Key of the split (42 at first). Fixed likewise.
+    progress : callable (done, total), optional
+        Called while files are read.
+
+    Raises
+    ------
+    DatasetError
+        No such folder, another split than the one it was opened with, or a catalog that cannot be written.
+
+    Examples
+    --------
+    >>> ds = Dataset("work/digits")  # doctest: +SKIP
+    >>> ds.decide(ds.images[0].path, "relabel", "7")  # doctest: +SKIP
+    >>> ds.apply()  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, valid_pct: float | None = None, seed: int | None = None,
+                 progress: Progress | None = None) -> None:
+        self.root = Path(path).expanduser().resolve()
+        if not self.root.is_dir():
+            raise DatasetError(f"There is no folder {str(path)!r}. Give the folder that holds one folder per class.")
+        self._catalog = Catalog(self.root / ".shoebox" / "catalog.sqlite")
+        self._journal = Journal()
+        self._lock = RLock()
+        self.valid_pct, self.seed = self._split_settings(valid_pct, seed)
+        self._finish_interrupted()
+        self.report = self.scan(progress)
+
+    def scan(self, progress: Progress | None = None) -> ScanReport:
+        """Look at the folder again; unchanged files are not read. An interrupted scan loses nothing."""
+        self.report = scan(self.root, self._catalog, seed=self.seed, valid_pct=self.valid_pct, progress=progress)
+        self._reload()
+        return self.report
+
+    @property
+    def images(self) -> tuple[ImageRecord, ...]:
+        """Every readable picture, ordered by path."""
+        return tuple(self._images.values())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names in order; a class stands in it as long as it has a picture."""
+        return tuple(sorted({record.label for record in self._images.values()}))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all paths and image ids: equal fingerprints, equal data sets."""
+        digest = hashlib.sha256()
+        for record in self.images:
+            digest.update(f"{record.path}\0{record.image_id}\n".encode())
+        return digest.hexdigest()
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Pictures per class and side: `{"grizzly": {"train": 80, "valid": 20}, …}`."""
+        counted = Counter((record.label, record.side) for record in self.images)
+        return {label: {side: counted[label, side] for side in ("train", "valid")} for label in self.classes}
+
+    def record(self, path: str) -> ImageRecord:
+        """The catalog's row of one picture."""
+        try:
+            return self._images[path]
+        except KeyError:
+            raise DatasetError(f"There is no picture {path!r} in {self.root.name!r}. Scan again, or check the "
+                               "path: it is relative to the data set, with forward slashes.") from None
+
+    def file(self, path: str) -> Path:
+        """Where the picture `path` stands on disk, checked to be inside the data set."""
+        return safe_join(self.root, path)
+
+    def thumbnail(self, path: str, side_px: int = 192) -> bytes:
+        """JPEG of the picture with its longer side at most `side_px`; kept in `.shoebox/thumbnails`."""
+        image_id = self.record(path).image_id
+        cached = self.root / ".shoebox" / "thumbnails" / image_id[:2] / f"{image_id}-{side_px}.jpg"
+        if cached.is_file():
+            return cached.read_bytes()
+        data = jpeg_bytes(open_image(self.file(path)), side_px=side_px)
+        atomic_write_bytes(cached, data)
+        return data
+
+    def decide(self, path: str, kind: DecisionKind, label: str | None = None, *, who: str = "",
+               reason: str = "") -> Decision:
+        """Write down what a person decided about a picture; it is on the disk when this returns.
+
+        Parameters
+        ----------
+        path : str
+            Which picture, relative to the data set.
+        kind : str
+            `keep`, `relabel` (with the new `label`), `remove` or `unsure`.
+        who, reason : str
+            For the record; `who` is the user's name unless given.
+        """
+        with self._lock:
+            record = self.record(path)
+            if kind not in _KINDS:
+                raise DatasetError(f"{kind!r} is no decision. Choose one of {', '.join(_KINDS)}.")
+            if (label is not None) != (kind == "relabel"):
+                raise DatasetError(f"{kind!r} came with label {label!r}. A new label goes with 'relabel' only.")
+            self._catalog.append(
+                "decide", at=_now(), path=path, image_id=record.image_id, kind=kind,
+                label=None if label is None else check_label(label), who=who or _user(), reason=reason)
+            return self.decisions[path]
+
+    @property
+    def decisions(self) -> dict[str, Decision]:
+        """The standing decision per path, those of other notebooks and colleagues included."""
+        with self._lock:
+            self._journal.read(self._catalog.journal(self._journal.last_seq))
+            return self._journal.standing()
+
+    def undo_decision(self) -> Decision | None:
+        """Take back the newest decision (an entry of its own); None when there is nothing to take back."""
+        return self._mark("undo")
+
+    def redo_decision(self) -> Decision | None:
+        """Bring back the decision that was undone last; None when there is none."""
+        return self._mark("redo")
+
+    def plan(self) -> Plan:
+        """What `apply` would move where; nothing is touched."""
+        return make_plan(self.root, self._images, self.decisions)
+
+    def apply(self, plan: Plan | None = None, progress: Progress | None = None) -> ApplyResult:
+        """Move relabelled pictures to their class folder and removed ones to `.shoebox/trash`.
+
+        Never deletes and never overwrites. What cannot be moved stays, with a sentence in `failed`.
+        """
+        with self._lock, self._exclusive():
+            plan = self.plan() if plan is None else plan
+            if not plan:
+                return ApplyResult(0, plan.stale)
+            apply = self._catalog.begin_apply(plan.moves, at=_now())
+            result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
+            self._reload()
+            return ApplyResult(result.moved, plan.stale + result.failed)
+
+    def undo_apply(self, progress: Progress | None = None) -> ApplyResult:
+        """Bring the files of the newest apply back to where they were; their decisions stand again."""
+        with self._lock, self._exclusive():
+            done = [apply for apply in self._catalog.applies("done") if apply.moves]
+            if not done:
+                raise DatasetError("There is no apply to undo.")
+            apply = self._catalog.begin_undo(done[-1])
+            result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
+            self._reload()
+            return result
+
+    def save_predictions(self, predictions: Predictions) -> None:
+        """Keep predictions beside the catalog, so that another notebook can rank without training again."""
+        atomic_write_bytes(self._predictions_file, predictions.to_bytes())
+
+    def predictions(self) -> Predictions | None:
+        """The predictions saved last, or None."""
+        return Predictions.from_bytes(self._predictions_file.read_bytes()) if self._predictions_file.is_file() else None
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.root.name!r}: {len(self._images)} pictures, {len(self.classes)} classes)"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{html.escape(label)}</td><td>{n['train']}</td><td>{n['valid']}</td></tr>"
+                       for label, n in self.counts().items())
+        return ("<table><thead><tr><th>class</th><th>train</th><th>valid</th></tr></thead>"
+                f"<tbody>{rows}</tbody></table>")
+
+    @property
+    def _predictions_file(self) -> Path:
+        return self.root / ".shoebox" / "predictions.npz"
+
+    def _reload(self) -> None:
+        self._images = self._catalog.images()
+
+    def _split_settings(self, valid_pct: float | None, seed: int | None) -> tuple[float, int]:
+        if valid_pct is not None and not 0 <= valid_pct < 1:
+            raise DatasetError(f"valid_pct is {valid_pct}; give a share from 0 up to 1, such as 0.2.")
+        wanted = {"valid_pct": valid_pct, "seed": seed}
+        stored = self._catalog.settings({"valid_pct": 0.2 if valid_pct is None else valid_pct,
+                                         "seed": 42 if seed is None else seed})
+        for name, value in wanted.items():
+            if value is not None and value != stored[name]:
+                raise DatasetError(f"This data set was split with {name}={stored[name]}; {value} came. Its split never "
+                                   "moves: leave the parameter out, or copy the pictures to a new folder.")
+        return float(stored["valid_pct"]), int(stored["seed"])
+
+    def _mark(self, action: str) -> Decision | None:
+        with self._lock:
+            self._journal.read(self._catalog.journal(self._journal.last_seq))
+            decision = self._journal.to_undo() if action == "undo" else self._journal.to_redo()
+            if decision is not None:
+                self._catalog.append("undo" if action == "undo" else "redo", at=_now(), target=decision.seq)
+            return decision
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """One apply at a time per data set; the second one is told."""
+        try:
+            with folder_lock(self.root / ".shoebox" / "apply.lock"):
+                yield
+        except BlockingIOError:
+            raise DatasetError("Another notebook or process is moving files of this data set. "
+                               "Wait until it has finished and try again.") from None
+
+    def _finish_interrupted(self) -> None:
+        if not self._catalog.applies("todo", "undoing"):
+            return
+        with self._exclusive():
+            for apply in self._catalog.applies("todo", "undoing"):
+                run_apply(self.root, self._catalog, apply, at=_now())
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,98 @@
+"""The words of the house: small frozen records that travel between the rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "DecisionKind",
+    "ImageCause",
+    "Issue",
+    "Origin",
+    "Prediction",
+    "Side",
+]
+
+ImageCause = Literal[
+    "missing",  # no file there, or not allowed to read it
+    "empty",  # 0 bytes
+    "not_an_image",  # text, HTML, random bytes
+    "unsupported_format",  # an image or document of a kind that the door does not open
+    "truncated",  # ends too early
+    "damaged",  # the decoder gave up
+    "too_many_bytes",
+    "too_many_pixels",
+    "too_many_scans",  # a progressive JPEG made to burn time
+    "link",  # a symbolic link: never followed
+]
+Side = Literal["train", "valid"]
+DecisionKind = Literal["keep", "relabel", "remove", "unsure"]
+Origin = Literal["recorder", "out_of_fold", "held_out", "in_sample"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one picture.
+
+    Attributes
+    ----------
+    label : str
+        The most probable class.
+    probability : float
+        Its probability, 0 to 1.
+    probabilities : dict[str, float]
+        Every class, most probable first; they add up to 1.
+    known : bool or None
+        False when the picture is like none of the classes. None when the bundle cannot tell.
+    p_value : float or None
+        Share of held-out pictures at least this strange, 0 to 1 (lower is stranger). None as above.
+    elapsed_ms : float
+        From the bytes to the answer, in milliseconds.
+    """
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    known: bool | None = None
+    p_value: float | None = None
+    elapsed_ms: float = 0.0
+
+    def top(self, n: int = 3) -> list[tuple[str, float]]:
+        """The `n` most probable classes with their probabilities, best first."""
+        return list(self.probabilities.items())[:n]
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One picture of a ranking, and why it stands where it stands.
+
+    Attributes
+    ----------
+    path : str
+        Path below the data set's folder, with forward slashes.
+    image_id : str
+        SHA-256 of the file's bytes.
+    kind : str
+        What may be wrong; `label` for now.
+    score : float
+        0 to 1; lower is worse.
+    given_label, suggested_label : str
+        The folder the picture stands in, and the most probable class.
+    given_probability, suggested_probability : float
+        Their probabilities, 0 to 1.
+    reason : str
+        The same in words.
+    """
+
+    path: str
+    image_id: str
+    kind: str
+    score: float
+    given_label: str
+    suggested_label: str
+    given_probability: float
+    suggested_probability: float
+    reason: str
+    side: Side = "train"
+    evidence: tuple[str, ...] = field(default=())

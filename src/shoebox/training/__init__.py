@@ -1,0 +1,22 @@
+"""Training with fastai on a data set's own split: data loaders, learners and the recorder.
+
+fastai's `vision_learner` and `fine_tune` do the work; what is here feeds them pictures through the image door
+and listens while they train.
+"""
+
+from shoebox.training._dataloaders import augmentations, dataloaders
+from shoebox.training._fit import seed_everything, small_cnn, vision_learner
+from shoebox.training._predict import predictions_of
+from shoebox.training._progress import FitProgress
+from shoebox.training._recorder import Recorder
+
+__all__ = [
+    "FitProgress",
+    "Recorder",
+    "augmentations",
+    "dataloaders",
+    "predictions_of",
+    "seed_everything",
+    "small_cnn",
+    "vision_learner",
+]

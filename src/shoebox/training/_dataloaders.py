@@ -1,0 +1,113 @@
+"""fastai data loaders over a data set: its split, its labels, and its pictures through the image door."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
+from fastai.data.core import DataLoaders
+from fastai.vision.augment import Resize, ResizeMethod, aug_transforms
+from fastai.vision.core import IntToFloatTensor, PILImage
+
+from shoebox.data import Dataset, open_image
+from shoebox.errors import TrainingError
+
+__all__ = ["augmentations", "dataloaders", "open_for_fastai"]
+
+_METHODS = {"squish": ResizeMethod.Squish, "crop": ResizeMethod.Crop, "pad": ResizeMethod.Pad}
+
+
+def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_size: int = 64,
+                item_tfms: Any = None, batch_tfms: Any = None, augment: bool = True,
+                num_workers: int | None = None) -> DataLoaders:
+    """A fastai `DataLoaders` with the data set's own split.
+
+    Parameters
+    ----------
+    ds : Dataset
+        At least two classes with a training picture each, and one validation picture.
+    size_px : int
+        Side of the square that the network sees.
+    method : str
+        `crop` (fastai's default), `squish` or `pad`: how a picture becomes square.
+    batch_size : int
+        Lowered to the number of training pictures when there are fewer.
+    item_tfms, batch_tfms : fastai transforms, optional
+        In place of `Resize(size_px, method)` and `aug_transforms()`.
+    augment : bool
+        False leaves `aug_transforms()` out.
+    num_workers : int, optional
+        Processes that read pictures; 0 for small sets, else up to 4, unless given.
+
+    Raises
+    ------
+    TrainingError
+        Too few classes or pictures: a sentence that says what is missing.
+    """
+    _check(ds)
+    if method not in _METHODS:
+        raise TrainingError(f"method is {method!r}; choose one of {', '.join(_METHODS)}.")
+    files = [ds.file(record.path) for record in ds.images]
+    block = DataBlock(
+        blocks=(TransformBlock(type_tfms=open_for_fastai, batch_tfms=IntToFloatTensor),
+                CategoryBlock(vocab=list(ds.classes))),
+        splitter=_Split([record.side for record in ds.images]),
+        get_y=_LabelOf({file: record.label for file, record in zip(files, ds.images, strict=True)}),
+        item_tfms=item_tfms or Resize(size_px, method=_METHODS[method]),
+        batch_tfms=batch_tfms if batch_tfms is not None else (augmentations() if augment else None),
+    )
+    train = sum(record.side == "train" for record in ds.images)
+    workers = num_workers if num_workers is not None else (0 if len(files) < 4000 else 4)
+    return block.dataloaders(files, path=ds.root, bs=min(batch_size, train), num_workers=workers)
+
+
+def open_for_fastai(source: object) -> PILImage:
+    """What `PILImage.create` does, but through the image door: the pixels that the app will see.
+
+    `source` is whatever `open_image` takes; fastai dispatches on annotations and cannot read a union of them.
+    """
+    return PILImage(open_image(source))  # type: ignore[arg-type]
+
+
+def augmentations(*, flip: bool = True) -> list[Any]:
+    """fastai's `aug_transforms`; gentler and without mirroring when `flip` is False, as for digits and letters."""
+    if flip:
+        return list(aug_transforms())
+    return list(aug_transforms(do_flip=False, max_rotate=10.0, max_zoom=1.1, max_warp=0.1))
+
+
+class _LabelOf:
+    """Picture file -> its label in the catalog."""
+
+    def __init__(self, labels: dict[Path, str]) -> None:
+        self._labels = labels
+
+    def __call__(self, file: Path) -> str:
+        return self._labels[file]
+
+
+class _Split:
+    """The catalog's sides as the pair of index lists that fastai wants."""
+
+    def __init__(self, sides: Sequence[str]) -> None:
+        self._sides = tuple(sides)
+
+    def __call__(self, items: object) -> tuple[list[int], list[int]]:
+        return tuple([i for i, s in enumerate(self._sides) if s == side] for side in ("train", "valid"))  # type: ignore[return-value]
+
+
+def _check(ds: Dataset) -> None:
+    sides = Counter(record.side for record in ds.images)
+    untrained = [label for label, n in ds.counts().items() if not n["train"]]
+    if not ds.images:
+        raise TrainingError(f"There is no picture in {str(ds.root)!r}. Put pictures into one folder per class.")
+    if len(ds.classes) < 2:
+        raise TrainingError(f"There is one class only, {ds.classes[0]!r}. A classifier needs at least two folders.")
+    if untrained:
+        raise TrainingError(f"These classes have no training picture: {', '.join(map(repr, untrained))}. Add pictures.")
+    if sides["train"] < 2 or not sides["valid"]:
+        raise TrainingError(f"There are {sides['train']} training and {sides['valid']} validation pictures; at least "
+                            "2 and 1 are needed. Add pictures, or choose another seed.")

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import RLock
 
+from PIL import Image
+
 from shoebox.data._apply import ApplyResult, Plan, make_plan, run_apply
 from shoebox.data._catalog import Catalog, ImageRecord
 from shoebox.data._decisions import Decision, Journal
@@ -188,13 +190,23 @@ class Dataset:
             self._reload()
             return result
 
-    def save_predictions(self, predictions: Predictions) -> None:
-        """Keep predictions beside the catalog, so that another notebook can rank without training again."""
-        atomic_write_bytes(self._predictions_file, predictions.to_bytes())
+    def save_predictions(self, predictions: Predictions, name: str = "ranking") -> None:
+        """Keep predictions beside the catalog, under a name, for another notebook to rank or compare with."""
+        atomic_write_bytes(self._predictions_file(name), predictions.to_bytes())
 
-    def predictions(self) -> Predictions | None:
-        """The predictions saved last, or None."""
-        return Predictions.from_bytes(self._predictions_file.read_bytes()) if self._predictions_file.is_file() else None
+    def predictions(self, name: str = "ranking") -> Predictions | None:
+        """The predictions saved last under `name`, or None."""
+        file = self._predictions_file(name)
+        return Predictions.from_bytes(file.read_bytes()) if file.is_file() else None
+
+    def sheet(self, per_class: int = 10, side_px: int = 72) -> Image.Image:
+        """A picture to look at: one row per class in the order of `classes`, with its first pictures."""
+        by_class = {label: [r.path for r in self.images if r.label == label][:per_class] for label in self.classes}
+        sheet = Image.new("RGB", (per_class * side_px, max(1, len(by_class)) * side_px), "white")
+        for row, paths in enumerate(by_class.values()):
+            for column, path in enumerate(paths):
+                sheet.paste(open_image(self.thumbnail(path, side_px)), (column * side_px, row * side_px))
+        return sheet
 
     def __repr__(self) -> str:
         return f"Dataset({self.root.name!r}: {len(self._images)} pictures, {len(self.classes)} classes)"
@@ -205,9 +217,8 @@ class Dataset:
         return ("<table><thead><tr><th>class</th><th>train</th><th>valid</th></tr></thead>"
                 f"<tbody>{rows}</tbody></table>")
 
-    @property
-    def _predictions_file(self) -> Path:
-        return self.root / ".shoebox" / "predictions.npz"
+    def _predictions_file(self, name: str) -> Path:
+        return self.root / ".shoebox" / f"predictions-{check_label(name)}.npz"
 
     def _reload(self) -> None:
         self._images = self._catalog.images()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -83,7 +84,7 @@ class Predictions:
                     _lines(file["paths"]), _lines(file["image_ids"]), file["labels"], file["pred_probs"],
                     _lines(file["classes"]), _lines(file["origins"]), about,  # type: ignore[arg-type]
                 )
-        except (KeyError, ValueError, OSError, EOFError) as error:
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise PredictionsError(f"The saved predictions cannot be read ({error}). Train again.") from None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from shoebox.data import atomic_write_bytes
+from shoebox.data import atomic_write_bytes, open_image
 from shoebox.errors import DatasetError
 
 __all__ = ["Planted", "planted", "write"]
@@ -156,8 +156,7 @@ def _save(path: Path, image: Image.Image, quality: int = 90) -> None:
 
 def _plant_copy(root: Path, original: str, number: int, plan: Planted) -> None:
     copy = f"{original.split('/')[0]}/scan-{number:04}.jpg"
-    with Image.open(root / original) as image:
-        _save(root / copy, ImageEnhance.Brightness(image).enhance(0.93), quality=60)
+    _save(root / copy, ImageEnhance.Brightness(open_image(root / original)).enhance(0.93), quality=60)
     plan.near_duplicates[copy] = original
 
 

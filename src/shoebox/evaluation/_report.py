@@ -65,7 +65,7 @@ class Evaluation:
         from matplotlib.figure import Figure
 
         names = [_plain(name) for name in self.predictions.classes]
-        side = 2.5 + 0.4 * len(names)
+        side = 2.5 + 0.4 * len(names) + 0.09 * max(map(len, names))
         figure = Figure(figsize=(side, side), layout="constrained")
         axes = figure.subplots()
         axes.imshow(self.confusion, cmap="Blues")

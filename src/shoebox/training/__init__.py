@@ -4,6 +4,7 @@ fastai's `vision_learner` and `fine_tune` do the work; what is here feeds them p
 and listens while they train.
 """
 
+from shoebox.training import _fastai  # noqa: F401  first: quietly, and whole
 from shoebox.training._dataloaders import augmentations, dataloaders
 from shoebox.training._fit import seed_everything, small_cnn, vision_learner
 from shoebox.training._predict import predictions_of

@@ -61,7 +61,7 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
     )
     train = sum(record.side == "train" for record in ds.images)
     workers = num_workers if num_workers is not None else (0 if len(files) < 4000 else 4)
-    return block.dataloaders(files, path=ds.root, bs=min(batch_size, train), num_workers=workers)
+    return block.dataloaders(files, path=ds.root / ".shoebox", bs=min(batch_size, train), num_workers=workers)
 
 
 def open_for_fastai(source: object) -> PILImage:

@@ -44,11 +44,12 @@ class Recorder(Callback):
         self._labels: list[NDArray[np.int64]] = []
         self._sums: list[NDArray[np.float64]] = []
         self._counts: list[NDArray[np.int64]] = []
-        self._fitting = self._mixed = False
+        self._ready = self._fitting = self._mixed = False
         self._position = 0
 
     def before_fit(self) -> None:
         """Make room, or go on when the learner is fitted again on the same pictures."""
+        self._ready = self._fitting = False
         if hasattr(self.learn, "lr_finder") or hasattr(self.learn, "gather_preds"):
             return
         try:
@@ -57,7 +58,7 @@ class Recorder(Callback):
             warnings.warn("This learner's items are no file names, so shoebox.Recorder records nothing.",
                           ShoeboxWarning, stacklevel=2)
             return
-        self._fitting, self._mixed = True, any(isinstance(cb, MixHandler) for cb in self.learn.cbs)
+        self._ready, self._mixed = True, any(isinstance(cb, MixHandler) for cb in self.learn.cbs)
         if self._mixed:
             warnings.warn("MixUp or CutMix mixes pictures, so what the network thinks of a single one cannot be "
                           "recorded while it trains; only validation pictures are.", ShoeboxWarning, stacklevel=2)
@@ -65,8 +66,8 @@ class Recorder(Callback):
             self._start(files)
 
     def before_train(self) -> None:
-        """Start of the pass over the training pictures."""
-        self._position = 0
+        """Start of the pass over the training pictures; `validate` and `get_preds` never come here."""
+        self._fitting, self._position = self._ready, 0
 
     def before_validate(self) -> None:
         """Start of the pass over the validation pictures."""
@@ -88,7 +89,7 @@ class Recorder(Callback):
 
     def after_fit(self) -> None:
         """Whatever comes now is no training."""
-        self._fitting = False
+        self._ready = self._fitting = False
 
     after_cancel_fit = after_fit
 

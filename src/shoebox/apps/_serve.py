@@ -1,0 +1,228 @@
+"""The one way to start Voila: for the command line, the Makefile, the README and the tests.
+
+Why each setting is there is written beside it; the measurements behind them are in the project's design notes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from shoebox.errors import ServeError
+
+__all__ = ["CSP", "MODEL_VARIABLE", "TEMPLATES", "serve", "settings"]
+
+MODEL_VARIABLE = "SHOEBOX_MODEL"
+TEMPLATES = Path(__file__).parent / "jupyter"  # a folder as JUPYTER_PATH wants it
+HEALTH = "voila/static/voila.js"  # starts no kernel, as every GET of the page would
+
+_START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 10
+_POLL_S = 0.1
+
+CSP = "; ".join((
+    "default-src 'self'",
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+    "script-src-attr 'none'",  # no handler in markup ever runs
+    "object-src 'none'",
+    "base-uri 'none'",
+    "img-src 'self' data: blob:",
+    "connect-src 'self' ws: wss:",
+    "style-src 'self' 'unsafe-inline'",
+    "font-src 'self' data:",
+    "frame-ancestors 'self'",
+    "form-action 'none'",
+))
+
+
+def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, preheat: int = 1,
+             base_url: str = "/") -> dict[str, dict[str, Any]]:
+    """Voila's settings as traitlets reads them: class name, then name and value.
+
+    Parameters
+    ----------
+    port, ip : int, str
+        Where to listen. A taken port is an error, never another port.
+    max_visitors : int
+        Kernels for visitors at the same time; the next one gets status 503 and a sentence.
+    preheat : int
+        Kernels kept ready for the next visitors, beyond `max_visitors`. Each costs its memory all the time.
+    base_url : str
+        Path below which the app lies, with a slash at both ends.
+    """
+    return {
+        "Voila": {
+            "ip": ip, "port": port, "port_retries": 0, "base_url": base_url, "open_browser": False,
+            "log_level": 30,
+            "config_file_paths": [],  # a voila.json that lies about must not open what is closed here
+            "tornado_settings": {
+                "websocket_max_message_size": 32 * 2**20,  # beyond it a message is lost without a word
+                # The page's farewell carries no token, and without it no kernel would ever end. What this opens
+                # needs the kernel's unguessable id and acts on that kernel only.
+                "disable_check_xsrf": True,
+                "headers": {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff",
+                            "Referrer-Policy": "no-referrer"},
+            },
+        },
+        "VoilaConfiguration": {
+            "template": "shoebox",
+            "allow_template_override": "NO", "allow_theme_override": "NO",  # else ?theme= runs scripts
+            "file_allowlist": [r"(?!)"],  # matches nothing
+            "show_tracebacks": False, "strip_sources": True,
+            "multi_kernel_manager_class": "shoebox.apps._voila.CappedKernelManager",
+            "extension_allowlist": ["anywidget", "@jupyter-widgets/jupyterlab-manager",
+                                    "@voila-dashboards/widgets-manager8"],
+            "preheat_kernel": preheat > 0, "default_pool_size": preheat,
+        },
+        "VoilaExecutor": {"timeout": 120, "startup_timeout": 120,
+                          "cell_error_instruction": "Sorry, the app could not start. Please reload the page."},
+        "CappedKernelManager": {"max_visitors": max_visitors},
+        # Connected or not: a forgotten tab would hold its memory for ever. The page says so when it is used again.
+        "MappingKernelManager": {"cull_idle_timeout": 900, "cull_interval": 60, "cull_connected": True,
+                                 "transport_encryption": "auto"},  # between server and kernel, where it can be had
+    }
+
+
+def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None, port: int = 8866,
+          ip: str = "127.0.0.1", max_visitors: int = 8, preheat: int = 1, base_url: str = "/",
+          on_ready: Callable[[str], None] | None = None) -> int:
+    """Serve one notebook with Voila until Ctrl-C or SIGTERM.
+
+    Parameters
+    ----------
+    notebook : path
+        The app's notebook. Nothing else of its folder is served.
+    model : path, optional
+        Folder of the bundle; wins over the one that the notebook names.
+    port, ip, max_visitors, preheat, base_url
+        As in `settings`.
+    on_ready : callable, optional
+        Called once with the address when the page can be opened.
+
+    Returns
+    -------
+    int
+        0 when it was asked to end, else Voila's exit status.
+
+    Raises
+    ------
+    ServeError
+        The notebook is missing, the port is taken, or Voila does not start.
+    BundleError
+        The bundle is incomplete, changed or of another protocol.
+    """
+    notebook = _checked_notebook(notebook)
+    environment = _environment(model)
+    base_url = f"/{base_url.strip('/')}/".replace("//", "/")
+    _check_port(ip, port)
+    chosen = settings(port=port, ip=ip, max_visitors=max_visitors, preheat=preheat, base_url=base_url)
+    command = [sys.executable, "-m", "shoebox.apps._voila", str(notebook), json.dumps(chosen)]
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(ip, ip)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{base_url}"
+    # A session of its own: Ctrl-C reaches only this process, which then ends Voila and its kernels in order.
+    with subprocess.Popen(command, env=environment, start_new_session=True) as voila, _stopping(voila) as stopped:
+        _wait_until_ready(voila, url, stopped)
+        if on_ready is not None and not stopped.is_set():
+            on_ready(url)
+        status = voila.wait()
+    return 0 if stopped.is_set() else status
+
+
+def _checked_notebook(notebook: str | os.PathLike[str]) -> Path:
+    path = Path(notebook).resolve()
+    if not path.is_file():
+        raise ServeError(f"There is no notebook {str(notebook)!r}. Give the path of the app's notebook, "
+                         "for example notebooks/app.ipynb.")
+    try:
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ServeError(f"{path.name!r} is not a notebook that can be read ({type(error).__name__}). "
+                         "Give the path of an .ipynb file.") from None
+    if path.suffix != ".ipynb" or not isinstance(cells, list):
+        raise ServeError(f"{path.name!r} is not a notebook. Give the path of an .ipynb file.")
+    return path
+
+
+def _environment(model: str | os.PathLike[str] | None) -> dict[str, str]:
+    search = [str(TEMPLATES), os.environ.get("JUPYTER_PATH", "")]
+    environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, search))}
+    if model is not None:
+        from shoebox.bundle import inspect  # only here: a notebook that brings its own model needs no bundle
+
+        inspect(model)
+        environment[MODEL_VARIABLE] = str(Path(model).resolve())
+    return environment
+
+
+def _check_port(ip: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":  # as tornado does; elsewhere the option means something else
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((ip, port))
+    except (OSError, OverflowError) as error:
+        raise ServeError(f"Port {port} on {ip} cannot be used ({error}). Another program may be listening there: "
+                         "end it, or choose another port.") from None
+
+
+@contextmanager
+def _stopping(voila: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+    """While inside, SIGINT and SIGTERM end Voila; on the way out it is ended in any case."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        stopped.set()
+        voila.terminate()
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if in_main_thread}
+    try:
+        yield stopped
+    finally:
+        _end(voila)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(voila: subprocess.Popen[bytes]) -> None:
+    if voila.poll() is None:
+        voila.terminate()
+    try:
+        voila.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        voila.kill()  # its kernels notice that their parent is gone, and end
+
+
+def _wait_until_ready(voila: subprocess.Popen[bytes], url: str, stopped: threading.Event) -> None:
+    end = time.monotonic() + _START_TIMEOUT_S
+    while not stopped.is_set():
+        if voila.poll() is not None:
+            raise ServeError(f"Voila ended with status {voila.returncode} before the page was ready. "
+                             "What it wrote above says why.")
+        if _answers(url + HEALTH):
+            return
+        if time.monotonic() > end:
+            raise ServeError(f"Voila did not answer at {url} within {_START_TIMEOUT_S} s. Try again; if it "
+                             "stays so, run with fewer preheated kernels.")
+        stopped.wait(_POLL_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

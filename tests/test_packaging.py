@@ -1,0 +1,122 @@
+"""What a newcomer types: the names and bounds of the environments, pins, README, Makefile and Binder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+
+
+def requirements(*extras):
+    lines = list(PROJECT["dependencies"])
+    for extra in extras:
+        lines += PROJECT["optional-dependencies"][extra]
+    return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+
+
+def pins():
+    lines = [line for line in (ROOT / "pins.txt").read_text().splitlines() if line and not line.startswith("#")]
+    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
+
+
+def test_pins_are_exact_and_name_no_address():
+    text = (ROOT / "pins.txt").read_text()
+    assert not re.search(r"://|@|--", text)
+    for name, requirement in requirements("studio", "test").items():
+        assert requirement.specifier.contains(pins()[name]), f"{name}: {pins()[name]} is outside {requirement.specifier}"
+
+
+def test_everything_installed_is_pinned_to_that_version():
+    installed = {canonicalize_name(d.metadata["Name"]): d.version for d in distributions()}
+    tools = {"pip", "setuptools", "wheel", "shoebox", "hatchling", "editables", "trove-classifiers", "pluggy", "pathspec",
+             "packaging"}
+    for name, version in installed.items():
+        if name not in tools:
+            assert pins().get(name) == version, f"{name} {version}: run make lock"
+
+
+def test_the_base_install_is_the_app_half():
+    assert set(requirements()) == {"anywidget", "ipykernel", "ipywidgets", "numpy", "onnxruntime", "pillow", "voila"}
+
+
+def test_conda_environment_has_the_same_names_and_bounds():
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = {line.split(" ")[0]: line.partition(" ")[2] for line in entries if isinstance(line, str)}
+    by_pip = [r for r in next(e["pip"] for e in entries if isinstance(e, dict)) if not r.startswith("-e")]
+    there = conda | {Requirement(r).name: str(Requirement(r).specifier) for r in by_pip}
+    for name, requirement in requirements("studio", "test").items():
+        bounds = there.pop(CONDA_NAMES.get(name, name))
+        assert set(bounds.split(",")) == set(str(requirement.specifier).split(",")), name
+    assert set(there) == {"python", "pip"} and there["python"].startswith(PROJECT["requires-python"])
+
+
+def test_no_registry_or_machine_path_in_any_file():
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    words = ("pypi" + ".org", "pythonhosted" + ".org", "registry.npmjs" + ".org", "/" + "work/main", "--index" + "-url")
+    for name in filter(None, files):
+        data = (ROOT / name).read_bytes()
+        for word in words:
+            assert word.encode() not in data, f"{name} names {word}"
+
+
+def make_targets():
+    return set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_the_readme_says_what_there_is():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    named = set(re.findall(r"make ([a-z-]+)", readme))
+    assert {"demo", "test", "lab", "app", "lint"} <= named <= make_targets()
+    first_screen = readme[: readme.index("## ", 200)]
+    assert "make demo" in first_screen and "make test" in first_screen
+    for picture in re.findall(r"!\[[^\]]*\]\((?!http)([^)]+)\)", readme):
+        assert (ROOT / picture).stat().st_size > 10_000, picture
+    for link in re.findall(r"(?<!!)\[[^\]]+\]\((?!http|#)([^)]+)\)", readme):
+        assert (ROOT / link).exists(), link
+    assert "urlpath=voila/render/notebooks/app.ipynb" in readme.replace("%2F", "/")
+    for command in re.findall(r"^shoebox ([a-z]+)", readme, re.MULTILINE):
+        done = subprocess.run([sys.executable, "-m", "shoebox.cli", command, "--help"], capture_output=True, check=False)
+        assert done.returncode == 0, command
+
+
+def test_make_help_lists_every_target():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in make_targets():
+        assert re.search(rf"make {target}\s+\w", done.stdout), target
+
+
+def test_binder_is_small_and_complete():
+    manifest = json.loads((ROOT / "binder" / "digits" / "manifest.json").read_text("utf-8"))
+    size = sum(path.stat().st_size for path in (ROOT / "binder" / "digits").rglob("*") if path.is_file())
+    assert size <= 2 * 2**20 and manifest["classes"] == list("0123456789")
+    settings = json.loads((ROOT / "binder" / "jupyter_server_config.json").read_text())["ServerApp"]["tornado_settings"]
+    assert settings["websocket_max_message_size"] > 10 * 2**20
+    assert (ROOT / "binder" / "postBuild").stat().st_mode & 0o111
+    assert subprocess.run(["bash", "-n", "binder/postBuild"], cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_binders_dockerfile_is_made_from_our_files(tmp_path):
+    tool = Path(sys.executable).with_name("jupyter-repo2docker")
+    copy = tmp_path / "repository"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "work", "models", "node_modules", "__pycache__"))
+    done = subprocess.run([str(tool), "--no-build", "--debug", str(copy)], capture_output=True, text=True, check=False)
+    dockerfile = done.stdout + done.stderr
+    assert done.returncode == 0, dockerfile[-2000:]
+    assert "binder/environment.yml" in dockerfile and "binder/postBuild" in dockerfile
+    assert "environment.py-3.11" in dockerfile or "python=3.11" in dockerfile or "py-3.11" in dockerfile, dockerfile
+    assert "torch" not in dockerfile

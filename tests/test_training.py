@@ -1,0 +1,184 @@
+"""Training on real pictures: loaders, the recorder, pretrained weights, predictions and their ranking."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import shoebox
+from shoebox.data import Dataset
+from shoebox.errors import PredictionsError, ShoeboxWarning, TrainingError
+from tests._pictures import AWKWARD, CYRILLIC, folders, save
+
+pytestmark = pytest.mark.slow
+
+CLASSES = {"red": 24, CYRILLIC: 24, AWKWARD: 24}
+
+
+@pytest.fixture(scope="module")
+def ds(tmp_path_factory):
+    root = folders(tmp_path_factory.mktemp("training") / "pictures", CLASSES)
+    (root / "red" / "picture-000.jpg").rename(root / CYRILLIC / "planted.jpg")
+    return Dataset(root)
+
+
+@pytest.fixture(scope="module")
+def learn(ds):
+    shoebox.seed_everything(1)
+    dls = shoebox.dataloaders(ds, size_px=32, batch_size=16)
+    learn = shoebox.vision_learner(dls, shoebox.small_cnn, pretrained=False)
+    with learn.no_bar(), learn.no_logging():
+        learn.fine_tune(8, base_lr=1e-2)
+    return learn
+
+
+def recorder_of(learn):
+    return next(cb for cb in learn.cbs if isinstance(cb, shoebox.Recorder))
+
+
+def test_loaders_follow_the_catalogs_split_and_labels(ds):
+    dls = shoebox.dataloaders(ds, size_px=32, augment=False)
+    for side, items in (("train", dls.train_ds.items), ("valid", dls.valid_ds.items)):
+        assert {path.relative_to(ds.root).as_posix() for path in items} == {r.path for r in ds.images if r.side == side}
+    image, label = dls.valid_ds[0]
+    assert dls.vocab[label] == ds.record(dls.valid_ds.items[0].relative_to(ds.root).as_posix()).label
+    assert list(dls.vocab) == list(ds.classes)
+
+
+def test_training_sees_the_pixels_that_the_app_will_see(ds, tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path / "phone.jpg", Image.new("RGB", (40, 20), "red"), exif=exif)
+    dls = shoebox.dataloaders(ds, size_px=32)
+    seen = dls.test_dl([path]).dataset[0][0]
+    assert (np.asarray(seen) == np.asarray(shoebox.open_image(path))).all() and seen.size == (20, 40)
+
+
+@pytest.mark.parametrize(("classes", "sentence"), [
+    ({}, "no picture"),
+    ({"black": 9}, "one class only"),
+    ({"black": 1}, "one class only"),
+    ({"black": 2, "grizzly": 1}, "."),
+])
+def test_too_little_data_is_refused_in_a_sentence(tmp_path, classes, sentence):
+    (tmp_path / "few").mkdir()
+    few = Dataset(folders(tmp_path / "few", classes), valid_pct=0.0)
+    with pytest.raises(TrainingError, match=sentence):
+        shoebox.dataloaders(few)
+    with pytest.raises(TrainingError, match="squish"):
+        shoebox.dataloaders(Dataset(folders(tmp_path / "more", {"a": 20, "b": 20})), method="stretch")
+
+
+def test_the_recorder_is_the_mean_over_epochs_of_the_right_pictures(ds, monkeypatch):
+    import torch
+
+    dls = shoebox.dataloaders(ds, size_px=32, batch_size=7, augment=False)
+    learn = shoebox.vision_learner(dls, shoebox.small_cnn, pretrained=False)
+    with learn.no_bar():
+        learn.lr_find(num_it=20, show_plot=False)
+    assert recorder_of(learn).epochs == 0, "the search for a learning rate is no training"
+    seen = {}
+
+    class Spy(type(learn.cbs[0]).__mro__[1]):  # a plain fastai Callback that keeps pixels with probabilities
+        order = 71
+
+        def after_pred(self):
+            if not self.training:
+                for pixels, p in zip(self.xb[0], torch.softmax(self.learn.pred, 1), strict=True):
+                    seen.setdefault(pixels.numpy().tobytes(), []).append(p.detach().numpy())
+
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(2, lr=1e-3, cbs=Spy())
+        learn.validate()
+        learn.get_preds()
+    files, means, counted = recorder_of(learn).recorded(1)
+    assert counted.all() and len(files) == len(dls.valid_ds)
+    x, _ = dls.valid.one_batch()
+    for row in range(len(x)):
+        expected = np.mean(seen[x[row].numpy().tobytes()][:2], axis=0)
+        assert means[row] == pytest.approx(expected, abs=1e-6)
+    _, train_means, train_counted = recorder_of(learn).recorded(0)
+    assert train_counted.mean() > 0.8 and train_means[train_counted].sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_planted_wrong_label_comes_first(ds, learn):
+    ranking = shoebox.rank(ds, learn)
+    assert len(ranking) == sum(CLASSES.values())
+    assert ranking[0].path == f"{CYRILLIC}/planted.jpg" and ranking[0].suggested_label == "red"
+    again = shoebox.rank(Dataset(ds.root))
+    assert [i.path for i in again] == [i.path for i in ranking], "saved: a restarted notebook ranks at once"
+
+
+def test_ranking_before_training_has_a_sentence(tmp_path):
+    fresh = Dataset(folders(tmp_path / "fresh", {"a": 3, "b": 3}))
+    with pytest.raises(PredictionsError, match="Train first"):
+        shoebox.rank(fresh)
+
+
+def test_evaluation_is_on_held_out_pictures_only(ds, learn):
+    evaluation = shoebox.evaluate(learn, ds)
+    assert set(evaluation.predictions.paths) == {r.path for r in ds.images if r.side == "valid"}
+    assert set(evaluation.predictions.origins) == {"held_out"} and evaluation.accuracy > 0.7
+    assert shoebox.compare(evaluation.predictions, evaluation.predictions).fixed == 0
+
+
+def test_other_classes_than_the_learner_knows_are_named(ds, learn, tmp_path):
+    other = Dataset(folders(tmp_path / "other", {"red": 4, "polar": 4}))
+    with pytest.raises(TrainingError, match="'polar'"):
+        shoebox.evaluate(learn, other)
+
+
+def test_a_learner_without_recorder_ranks_with_a_warning(ds, learn):
+    with learn.removed_cbs(recorder_of(learn)), pytest.warns(ShoeboxWarning, match=r"shoebox\.Recorder"):
+        ranking = shoebox.rank(ds, learn)
+    assert len(ranking) == sum(CLASSES.values())
+
+
+def test_mixed_pictures_are_not_recorded(ds):
+    from fastai.callback.mixup import MixUp
+
+    learn = shoebox.vision_learner(shoebox.dataloaders(ds, size_px=32), shoebox.small_cnn, pretrained=False)
+    with learn.no_bar(), learn.no_logging(), pytest.warns(ShoeboxWarning, match="MixUp"):
+        learn.fit(1, cbs=MixUp())
+    assert not recorder_of(learn).recorded(0)[2].any() and recorder_of(learn).recorded(1)[2].all()
+
+
+def test_weights_in_torchs_cache_are_really_loaded(ds, tmp_path, monkeypatch):
+    import torch
+    from torchvision.models import ResNet18_Weights, resnet18
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(5)
+    source = resnet18()
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    torch.save(source.state_dict(), checkpoints / ResNet18_Weights.DEFAULT.url.rsplit("/", 1)[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ShoeboxWarning)
+        learn = shoebox.vision_learner(shoebox.dataloaders(ds, size_px=32), resnet18)
+    assert torch.equal(learn.model[0][0].weight, source.conv1.weight)
+    assert any(type(tfm).__name__ == "Normalize" for tfm in learn.dls.after_batch.fs)
+
+
+def test_without_weights_one_sentence_and_training_from_scratch(ds, tmp_path, monkeypatch):
+    import urllib.error
+
+    import torch.hub
+    from torchvision.models import resnet18
+
+    def no_network(*_, **__):
+        raise urllib.error.URLError("Temporary failure in name resolution")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "urlopen", no_network)
+    dls = shoebox.dataloaders(ds, size_px=32)
+    with pytest.warns(ShoeboxWarning, match="from scratch") as caught:
+        learn = shoebox.vision_learner(dls, resnet18)
+    assert len(caught) == 1 and "name resolution" in str(caught[0].message)
+    with learn.no_bar(), learn.no_logging():
+        learn.fine_tune(1)
+    assert len(learn.opt.param_lists) == 1, "nothing is frozen, all layers learn at one rate"

@@ -31,7 +31,7 @@ lint: .venv/.ready  ## ruff, mypy and the floors of the house
 	@$(STUDIO)/lint-imports
 
 screenshots: .venv/.ready  ## draw the README's pictures anew
-	@$(STUDIO)/python -m tests.browser.screenshots
+	@$(STUDIO)/python tests/browser/screenshots.py
 
 bench: .venv/.ready  ## our way and the peer's way on the same input; writes bench/RESULTS.md
 	@$(STUDIO)/python bench/app_start.py

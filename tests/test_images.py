@@ -15,9 +15,9 @@ from shoebox.errors import ImageError
 from tests._pictures import draw, save
 
 
-def encoded(image, format, **kwargs):
+def encoded(image, kind, **kwargs):
     out = io.BytesIO()
-    image.save(out, format, **kwargs)
+    image.save(out, kind, **kwargs)
     return out.getvalue()
 
 
@@ -32,11 +32,11 @@ def cause_of(data, **kwargs):
     return caught.value.cause
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
-def test_opens_every_format_on_the_list(format):
-    decoded = decode_image(encoded(draw(2), format))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_opens_every_format_on_the_list(kind):
+    decoded = decode_image(encoded(draw(2), kind))
     assert (decoded.width_px, decoded.height_px) == (64, 48) and decoded.image.mode == "RGB"
-    assert decoded.format == format
+    assert decoded.format == kind
 
 
 @pytest.mark.parametrize(("data", "cause"), [

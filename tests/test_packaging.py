@@ -37,13 +37,12 @@ def test_pins_are_exact_and_name_no_address():
     text = (ROOT / "pins.txt").read_text()
     assert not re.search(r"://|@|--", text)
     for name, requirement in requirements("studio", "test").items():
-        assert requirement.specifier.contains(pins()[name]), f"{name}: {pins()[name]} is outside {requirement.specifier}"
+        assert requirement.specifier.contains(pins()[name]), f"{name}: {requirement.specifier}"
 
 
 def test_everything_installed_is_pinned_to_that_version():
     installed = {canonicalize_name(d.metadata["Name"]): d.version for d in distributions()}
-    tools = {"pip", "setuptools", "wheel", "shoebox", "hatchling", "editables", "trove-classifiers", "pluggy", "pathspec",
-             "packaging"}
+    tools = {"pip", "setuptools", "wheel", "shoebox"}
     for name, version in installed.items():
         if name not in tools:
             assert pins().get(name) == version, f"{name} {version}: run make lock"
@@ -89,8 +88,8 @@ def test_the_readme_says_what_there_is():
         assert (ROOT / link).exists(), link
     assert "urlpath=voila/render/notebooks/app.ipynb" in readme.replace("%2F", "/")
     for command in re.findall(r"^shoebox ([a-z]+)", readme, re.MULTILINE):
-        done = subprocess.run([sys.executable, "-m", "shoebox.cli", command, "--help"], capture_output=True, check=False)
-        assert done.returncode == 0, command
+        shoebox = Path(sys.executable).with_name("shoebox")
+        assert subprocess.run([shoebox, command, "--help"], capture_output=True, check=False).returncode == 0, command
 
 
 def test_make_help_lists_every_target():

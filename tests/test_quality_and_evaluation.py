@@ -40,11 +40,12 @@ def test_the_margin_by_hand():
                 max_size=30))
 def test_everything_is_ranked_once_by_score(rows):
     probabilities = np.asarray([row for _, row in rows])
-    p = predictions(probabilities / probabilities.sum(axis=1, keepdims=True), [label for label, _ in rows], tuple("abcd"))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    p = predictions(probabilities, [label for label, _ in rows], tuple("abcd"))
     ranking = rank_predictions(p, records_of(p))
     assert sorted(issue.path for issue in ranking) == sorted(p.paths)
     scores = [issue.score for issue in ranking]
-    assert scores == sorted(scores) and 0 <= min(scores) and max(scores) <= 1
+    assert scores == sorted(scores) and min(scores) >= 0 and max(scores) <= 1
     assert [i.path for i in rank_predictions(p, records_of(p))] == [i.path for i in ranking], "twice the same"
     for issue in ranking:
         assert (issue.score < 0.5) == (issue.suggested_probability > issue.given_probability) or \

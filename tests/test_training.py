@@ -42,7 +42,7 @@ def test_loaders_follow_the_catalogs_split_and_labels(ds):
     dls = shoebox.dataloaders(ds, size_px=32, augment=False)
     for side, items in (("train", dls.train_ds.items), ("valid", dls.valid_ds.items)):
         assert {path.relative_to(ds.root).as_posix() for path in items} == {r.path for r in ds.images if r.side == side}
-    image, label = dls.valid_ds[0]
+    _image, label = dls.valid_ds[0]
     assert dls.vocab[label] == ds.record(dls.valid_ds.items[0].relative_to(ds.root).as_posix()).label
     assert list(dls.vocab) == list(ds.classes)
 

@@ -1,0 +1,83 @@
+"""Chromium for the browser tests.
+
+Without a Chromium on the PATH they are skipped and say so; with SHOEBOX_REQUIRE_BROWSER=1 they fail instead.
+
+    def test_something(visitor):                 # a fresh context; the page's record is checked at the end
+        visitor.page.goto(server.url)
+
+    def test_phone(visitors):                    # several, or with a context of one's own
+        visitor = visitors(viewport={"width": 390, "height": 844})
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _servers import Recorder
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+HERE = Path(__file__).parent
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--no-first-run",
+             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass
+class Visitor:
+    """One person: a browser context of their own, its page, and the record of that page.
+
+    `expect_trouble` leaves console errors and lost requests out of the check at the end.
+    """
+
+    context: BrowserContext
+    page: Page
+    recorder: Recorder
+    expect_trouble: bool = False
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        reason = "no Chromium: none on the PATH. Install it (Debian: apt-get install chromium) and run again."
+        if os.environ.get("SHOEBOX_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitors(chromium: Browser) -> Iterator[Callable[..., Visitor]]:
+    arrived: list[Visitor] = []
+
+    def arrive(**context_options: Any) -> Visitor:
+        context = chromium.new_context(**context_options)
+        page = context.new_page()
+        arrived.append(Visitor(context, page, Recorder(page)))
+        return arrived[-1]
+
+    yield arrive
+    for visitor in arrived:
+        visitor.context.close()
+    for visitor in arrived:
+        visitor.recorder.assert_clean(console=not visitor.expect_trouble)
+
+
+@pytest.fixture
+def visitor(visitors: Callable[..., Visitor]) -> Visitor:
+    return visitors()

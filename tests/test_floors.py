@@ -58,7 +58,8 @@ def test_import_linter_would_notice(tmp_path):
 
     shutil.copytree(SOURCE, tmp_path / "src" / "shoebox", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(SOURCE.parent.parent / "pyproject.toml", tmp_path)
-    (tmp_path / "src" / "shoebox" / "data" / "_split.py").open("a").write("import torch\nimport shoebox.quality\n")
+    module = tmp_path / "src" / "shoebox" / "data" / "_split.py"
+    module.write_text(module.read_text("utf-8") + "import torch\nimport shoebox.quality\n", "utf-8")
     done = subprocess.run([sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"],
                           capture_output=True, text=True, cwd=tmp_path, check=False,
                           env={"PYTHONPATH": str(tmp_path / "src"), "PATH": ""})

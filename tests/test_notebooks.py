@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def test_all_notebooks_run_in_order_on_the_demo_data(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=300", "-q", "-p", "no:cacheprovider",
          "-c", "/dev/null", "--rootdir", str(tmp_path), *files],
-        cwd=tmp_path, capture_output=True, text=True, check=False)
+        cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     n_cells = sum(cell.cell_type == "code" for name in IN_ORDER for cell in read(name).cells)
     assert f"{n_cells} passed" in done.stdout, "every cell was run"

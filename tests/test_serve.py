@@ -120,6 +120,12 @@ def test_an_impossible_port_is_a_sentence(tmp_path: Path) -> None:
         serve(write_notebook(tmp_path), port=70000)
 
 
+@pytest.mark.parametrize("numbers", [{"max_visitors": 0}, {"preheat": -1}])
+def test_impossible_numbers_are_a_sentence(tmp_path: Path, numbers: dict[str, int]) -> None:
+    with pytest.raises(ServeError, match="at least 1 visitor"):
+        serve(write_notebook(tmp_path), **numbers)
+
+
 # --- a real server ------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +250,12 @@ def test_a_notebook_that_fails_says_so_without_its_traceback(tmp_path: Path) -> 
         assert "Sorry, the app could not start" in text
         assert "secret words" not in text
         assert "secret words" in server.log
+
+
+def test_a_voila_py_that_lies_about_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "voila.py").write_text("raise SystemExit(3)")
+    with start_voila(write_notebook(tmp_path), tmp_path) as server:  # started in that folder
+        assert server.status("voila/static/voila.js") == 200
 
 
 def test_a_server_that_cannot_start_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

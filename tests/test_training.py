@@ -28,9 +28,9 @@ def ds(tmp_path_factory):
 def learn(ds):
     shoebox.seed_everything(1)
     dls = shoebox.dataloaders(ds, size_px=32, batch_size=16)
-    learn = shoebox.vision_learner(dls, shoebox.small_cnn, pretrained=False)
+    learn = shoebox.vision_learner(dls, shoebox.small_cnn, pretrained=False, lin_ftrs=[], ps=0.1)
     with learn.no_bar(), learn.no_logging():
-        learn.fine_tune(8, base_lr=1e-2)
+        learn.fine_tune(20, base_lr=1e-2)
     return learn
 
 

@@ -65,12 +65,15 @@ def _stands(model: Path, ds: Dataset) -> bool:
 
 def _train(ds: Dataset, seed: int) -> Learner:
     with _step("Loading torch and fastai"):
-        from shoebox.training import FitProgress, augmentations, dataloaders, seed_everything, small_cnn, vision_learner
+        from shoebox import training
 
-    seed_everything(seed)
-    dls = dataloaders(ds, size_px=_SIZE_PX, method="squish", batch_size=32, batch_tfms=augmentations(flip=False))
+    training.limit_threads(1)
+    training.seed_everything(seed)
+    dls = training.dataloaders(ds, size_px=_SIZE_PX, method="squish", batch_size=32,
+                               batch_tfms=training.augmentations(flip=False))
     with _step(f"Training a small network for {_EPOCHS + 1} epochs") as bar:
-        learn = vision_learner(dls, small_cnn, pretrained=False, lin_ftrs=[], ps=0.1, cbs=FitProgress(bar))
+        learn = training.vision_learner(dls, training.small_cnn, pretrained=False, lin_ftrs=[], ps=0.1,
+                                        cbs=training.FitProgress(bar))
         with learn.no_bar(), learn.no_logging():
             learn.fine_tune(_EPOCHS, base_lr=1e-2)
     return learn
@@ -91,7 +94,7 @@ def _step(name: str, again: str | bool = False) -> Iterator[Callable[[int, int],
     from tqdm import tqdm
 
     start = time.perf_counter()
-    with tqdm(desc=f"- {name}", total=0, leave=False, bar_format=_BAR) as bar:
+    with tqdm(desc=f"- {name}", total=0, leave=False, disable=None, bar_format=_BAR) as bar:
         def advance(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)

@@ -5,7 +5,8 @@
     with start_lab(folder, tmp_path) as server:                        # JupyterLab on a folder, no token
         page.goto(server.url + "lab/tree/clean.ipynb")
 
-`Recorder(page)` writes down what must not happen on a page; `recorder.assert_clean()` says so.
+`Recorder(page)` writes down what must not happen on a page; `recorder.assert_clean()` says so. The fixtures `visitor`
+and `visitors` of conftest.py do both.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Page
 
 SRC = Path(__file__).resolve().parents[2] / "src"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -148,10 +152,24 @@ def wait_until(condition: Any, what: str, *, timeout_s: float = 30) -> None:
         time.sleep(0.05)  # between two questions; what is waited for is the condition
 
 
+@dataclass
+class Visitor:
+    """One person: a browser context of their own, its page, and the record of that page.
+
+    The record is checked when the test ends; `expect_trouble` leaves console errors and lost requests out. A test
+    that stops a server closes the page first, or sets it.
+    """
+
+    context: BrowserContext
+    page: Page
+    recorder: Recorder
+    expect_trouble: bool = False
+
+
 class Recorder:
     """What a page must not do: raise, write errors to the console, lose requests, or speak to another host."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Page) -> None:
         self.page_errors: list[str] = []
         self.console_errors: list[str] = []
         self.failed: list[str] = []

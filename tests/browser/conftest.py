@@ -14,13 +14,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from _servers import Recorder
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from _servers import Recorder, Visitor
+from playwright.sync_api import Browser, sync_playwright
 
 HERE = Path(__file__).parent
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
@@ -32,19 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
-
-
-@dataclass
-class Visitor:
-    """One person: a browser context of their own, its page, and the record of that page.
-
-    `expect_trouble` leaves console errors and lost requests out of the check at the end.
-    """
-
-    context: BrowserContext
-    page: Page
-    recorder: Recorder
-    expect_trouble: bool = False
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ and listens while they train.
 
 from shoebox.training import _fastai  # noqa: F401  first: quietly, and whole
 from shoebox.training._dataloaders import augmentations, dataloaders
-from shoebox.training._fit import seed_everything, small_cnn, vision_learner
+from shoebox.training._fit import limit_threads, seed_everything, small_cnn, vision_learner
 from shoebox.training._predict import predictions_of
 from shoebox.training._progress import FitProgress
 from shoebox.training._recorder import Recorder
@@ -16,6 +16,7 @@ __all__ = [
     "Recorder",
     "augmentations",
     "dataloaders",
+    "limit_threads",
     "predictions_of",
     "seed_everything",
     "small_cnn",

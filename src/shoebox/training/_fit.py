@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
+import torch
 from fastai.callback.core import Callback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
@@ -22,7 +23,7 @@ from torchvision.models import resnet18
 from shoebox.errors import ShoeboxWarning
 from shoebox.training._recorder import Recorder
 
-__all__ = ["seed_everything", "small_cnn", "vision_learner"]
+__all__ = ["limit_threads", "seed_everything", "small_cnn", "vision_learner"]
 
 _CONNECT_TIMEOUT_S = 20.0
 
@@ -69,6 +70,11 @@ def small_cnn(pretrained: bool = False, **_: Any) -> nn.Module:
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch, so that a training can be repeated on the same machine."""
     set_seed(seed, reproducible=True)
+
+
+def limit_threads(n: int) -> None:
+    """Let torch use `n` threads. Small networks are slower on several, and far slower when others share the machine."""
+    torch.set_num_threads(n)
 
 
 def _block(n_in: int, n_out: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -16,6 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from shoebox.apps import _voila
 from shoebox.apps._serve import CSP, TEMPLATES, serve, settings
 from shoebox.errors import BundleError, ServeError
 from tests.browser._servers import Server, free_port, http_status, start_voila, wait_until
@@ -55,12 +57,10 @@ def test_settings_are_data_and_every_one_is_known_to_voila() -> None:
     from voila.configuration import VoilaConfiguration
     from voila.execute import VoilaExecutor
 
-    from shoebox.apps._voila import App, CappedKernelManager
-
     chosen = settings()
     assert json.loads(json.dumps(chosen)) == chosen
-    homes = {"Voila": App, "VoilaConfiguration": VoilaConfiguration, "VoilaExecutor": VoilaExecutor,
-             "CappedKernelManager": CappedKernelManager, "MappingKernelManager": CappedKernelManager}
+    homes = {"Voila": _voila.App, "VoilaConfiguration": VoilaConfiguration, "VoilaExecutor": VoilaExecutor,
+             "CappedKernelManager": _voila.CappedKernelManager, "MappingKernelManager": _voila.CappedKernelManager}
     for name, values in chosen.items():
         assert set(values) <= set(homes[name].class_trait_names(config=True)) | {"log_level"}, name
 
@@ -76,6 +76,26 @@ def test_the_page_s_own_files_name_no_other_host() -> None:
     files = [path for path in TEMPLATES.rglob("*") if path.is_file()]
     assert {path.name for path in files} == {"conf.json", "error.html", "index.html.j2", "page.css"}
     assert not [path for path in files if re.search(r"https?://|//cdn", path.read_text("utf-8"))]
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_the_message_before_it(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+
+    async def connect(handler: object, kernel_id: str) -> None:
+        done.append(kernel_id)
+
+    monkeypatch.setattr(_voila._Line, "set_nodelay", lambda handler, value: done.append(value))
+    monkeypatch.setattr(_voila.VoilaKernelWebsocketHandler, "open", connect)
+    asyncio.run(_voila._Line.open(object.__new__(_voila._Line), "a-kernel"))
+    assert done == [True, "a-kernel"]
+
+
+def test_voila_s_own_handlers_are_replaced_by_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = [("/a", _voila.VoilaKernelWebsocketHandler), ("/b", _voila.TornadoVoilaHandler, {"x": 1}), ("/c", str)]
+    monkeypatch.setattr(_voila.Voila, "init_handlers", lambda app: theirs)
+    app = object.__new__(_voila.App)
+    assert app.init_handlers() == [("/a", _voila._Line), ("/b", _voila._Page, {"x": 1}), ("/c", str)]
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------

@@ -296,7 +296,8 @@ def test_the_app_warms_the_classifier_up_and_says_what_it_is() -> None:
     assert page.problem == ""
     assert page.about == {
         "title": "Colours", "intro": "Which is it?", "classes": ["red", "green", "blue"], "classes_total": 3,
-        "facts": ["Model digits of 2025-11-20, right for 97.1% of 1,359 pictures it had not learned from.", PRIVACY]}
+        "facts": ["Model: digits, made on 2025-11-20, right for 97.1% of 1,359 pictures it had not learned from.",
+                  PRIVACY]}
 
 
 def test_the_app_answers_with_the_three_best_and_a_preview_of_what_was_seen() -> None:

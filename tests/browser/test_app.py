@@ -155,7 +155,7 @@ def test_a_small_picture_gets_its_label_and_three_bars(card: Card) -> None:
     shown = answer.get_by_role("img", name="picture.jpg")
     assert shown.evaluate("img => img.decode().then(() => [img.naturalWidth, img.naturalHeight])") == [320, 240]
     expect(card.status).to_have_text("Answer: red, 83%.")
-    facts = "Model colours of 2025-11-20, right for 97.5% of 40 pictures it had not learned from."
+    facts = "Model: colours, made on 2025-11-20, right for 97.5% of 40 pictures it had not learned from."
     expect(card.page.get_by_text(facts)).to_be_visible()
     expect(card.page.get_by_text("stays in this server's memory and is not stored")).to_be_visible()
     assert card.page.title() == "Shoebox classifier"

@@ -124,11 +124,13 @@ def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | N
         The bundle is incomplete, changed or of another protocol.
     """
     notebook = _checked_notebook(notebook)
+    _check_numbers(max_visitors, preheat)
     environment = _environment(model)
     base_url = f"/{base_url.strip('/')}/".replace("//", "/")
     _check_port(ip, port)
     chosen = settings(port=port, ip=ip, max_visitors=max_visitors, preheat=preheat, base_url=base_url)
-    command = [sys.executable, "-m", "shoebox.apps._voila", str(notebook), json.dumps(chosen)]
+    # -P: a voila.py in the current folder must not take the package's place.
+    command = [sys.executable, "-P", "-m", "shoebox.apps._voila", str(notebook), json.dumps(chosen)]
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(ip, ip)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{base_url}"
     # A session of its own: Ctrl-C reaches only this process, which then ends Voila and its kernels in order.
@@ -153,6 +155,12 @@ def _checked_notebook(notebook: str | os.PathLike[str]) -> Path:
     if path.suffix != ".ipynb" or not isinstance(cells, list):
         raise ServeError(f"{path.name!r} is not a notebook. Give the path of an .ipynb file.")
     return path
+
+
+def _check_numbers(max_visitors: int, preheat: int) -> None:
+    if max_visitors < 1 or preheat < 0:
+        raise ServeError(f"max_visitors is {max_visitors} and preheat is {preheat}; at least 1 visitor and at least "
+                         "0 preheated kernels were expected. Give other numbers.")
 
 
 def _environment(model: str | os.PathLike[str] | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from traitlets import Int
 from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 __all__ = ["App", "CappedKernelManager", "main"]
 
@@ -69,13 +70,21 @@ class _Page(TornadoVoilaHandler):
         await super().get(path)
 
 
+class _Line(VoilaKernelWebsocketHandler):
+    async def open(self, kernel_id: str) -> None:
+        self.set_nodelay(True)  # else every answer waits some 40 ms for the acknowledgement of the message before it
+        await super().open(kernel_id)
+
+
+_OURS = {TornadoVoilaHandler: _Page, VoilaKernelWebsocketHandler: _Line}
+
+
 class App(Voila):
     """Voila that checks for room before each page and ends when the process that started it is gone."""
 
     def init_handlers(self) -> list[Any]:
-        """Voila's handlers, with the page's own replaced."""
-        handlers = super().init_handlers()
-        return [(rule[0], _Page, *rule[2:]) if rule[1] is TornadoVoilaHandler else rule for rule in handlers]
+        """Voila's handlers, with those of the page and of its line to the kernel replaced."""
+        return [(rule[0], _OURS.get(rule[1], rule[1]), *rule[2:]) for rule in super().init_handlers()]
 
     def listen(self) -> None:
         """Serve until a signal or the end of the parent."""

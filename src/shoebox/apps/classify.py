@@ -70,8 +70,9 @@ def app(model: str | os.PathLike[str] | None = None, *, title: str | None = None
                               "serve with --model.")
         return classifier_app(load_classifier(path, threads=1), title=title, intro=intro)
     except ShoeboxError as error:
-        _LOG.error("The app cannot start: %s", error)
-        return Uploader(_refuse, title=title or "", intro=intro or "", problem=str(error))
+        page = Uploader(_refuse, title=title or "", intro=intro or "", problem=str(error))
+        _LOG.error("The app cannot start: %s", error)  # after the widget, which sees to it that logs are seen
+        return page
 
 
 def classifier_app(classifier: Predictor, *, title: str | None = None, intro: str | None = None) -> Uploader:
@@ -101,15 +102,13 @@ def _answer(classifier: Predictor, data: bytes, name: str) -> Answer:
 def _facts(manifest: Any) -> list[str]:
     """One line: the model's name, its date, and how often it was right on pictures it had not learned from."""
     metrics: Mapping[str, Any] = getattr(manifest, "metrics", None) or {}
-    parts = [f"Model {name}" if (name := getattr(manifest, "name", "")) else ""]
-    if created := str(getattr(manifest, "created", "") or "")[:10]:
-        parts.append(f"of {created}")
-    line = " ".join(filter(None, parts))
+    parts = [f"Model: {name}" if (name := getattr(manifest, "name", "")) else ""]
+    parts.append(f"made on {created}" if (created := str(getattr(manifest, "created", "") or "")[:10]) else "")
     accuracy, n_images = metrics.get("accuracy"), metrics.get("n_images")
-    if isinstance(accuracy, float) and isinstance(n_images, int) and n_images > 0:
-        right = f"right for {accuracy:.1%} of {n_images:,} pictures it had not learned from"
-        line = f"{line}, {right}" if line else f"It was {right}"
-    return [f"{line}."] if line else []
+    if isinstance(accuracy, int | float) and isinstance(n_images, int) and n_images > 0:
+        parts.append(f"right for {accuracy:.1%} of {n_images:,} pictures it had not learned from")
+    line = ", ".join(filter(None, parts))
+    return [f"{line[0].upper()}{line[1:]}."] if line else []
 
 
 def _refuse(data: bytes, name: str) -> Answer:

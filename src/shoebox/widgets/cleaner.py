@@ -18,6 +18,7 @@ from shoebox.errors import DatasetError
 from shoebox.review import Review, View
 from shoebox.types import DecisionKind, Issue, Side
 from shoebox.widgets._messages import Desk, MessageError, Reply, Request
+from shoebox.widgets._modules import join_modules
 
 __all__ = ["Cleaner"]
 
@@ -63,7 +64,7 @@ class Cleaner(anywidget.AnyWidget):
     >>> for idx in cleaner.delete(): cleaner.fns[idx].unlink()  # doctest: +SKIP
     """
 
-    _esm = _STATIC / "cleaner.js"
+    _esm = join_modules(_STATIC / "cleaner.js")
     _css = _STATIC / "cleaner.css"
 
     snapshot = traitlets.Dict().tag(sync=True)
@@ -74,10 +75,13 @@ class Cleaner(anywidget.AnyWidget):
     progress = traitlets.List(traitlets.Int()).tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
 
+    _pool: ThreadPoolExecutor | None = None  # stays so when the making fails; `close` is called even then
+
     def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24) -> None:
         self._review = Review(ds, ranking, page_size=page_size)
         self._revision = 0
         self._told_at = 0.0
+        self._warmed = View()
         self._lock = threading.RLock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="shoebox-thumbnails")
         super().__init__(classes=list(self._review.classes))
@@ -137,7 +141,9 @@ class Cleaner(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End the widget. Decisions stay in the catalog."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
         super().close()
 
     def _refresh(self) -> None:
@@ -149,8 +155,14 @@ class Cleaner(anywidget.AnyWidget):
             self.notice = self._review.notice
             self.thumbnails = self._review.thumbnails(shown)
             self.snapshot = {**shown.as_json(), "revision": self._revision}
-        if shown.page + 1 < shown.pages:
-            self._pool.submit(self._review.warm_up, replace(self._review.view, page=shown.page + 1))
+        self._warm_up(replace(self._review.view, page=shown.page + 1), shown.pages)
+
+    def _warm_up(self, view: View, pages: int) -> None:
+        """Have the next page's thumbnails drawn while a person looks at this one."""
+        moves_on = view.status != "all"  # every decision brings another picture to the page
+        if self._pool is not None and view.page < pages and (view != self._warmed or moves_on):
+            self._warmed = view
+            self._pool.submit(self._review.warm_up, view)
 
     def _move(self, run: Callable[[], ApplyResult]) -> ApplyResult:
         with self._lock:
@@ -162,7 +174,8 @@ class Cleaner(anywidget.AnyWidget):
             with self.hold_sync():
                 self.planned = None
                 self.result = {"sentence": result.summary().splitlines()[0], "moved": result.moved,
-                               "undone": result.undone, "failed": [skipped.sentence for skipped in result.failed]}
+                               "undone": result.undone, "failed": [skipped.sentence for skipped in result.failed],
+                               "revision": self._revision}
             return result
 
     def _tell(self, done: int, total: int) -> None:

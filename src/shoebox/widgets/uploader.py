@@ -12,6 +12,7 @@ import traitlets
 
 from shoebox.errors import ImageError
 from shoebox.widgets._messages import Desk, MessageError, Reply, Request
+from shoebox.widgets._modules import join_modules
 
 __all__ = ["CONFIDENCE", "LIMITS", "TEXTS", "Answer", "Uploader", "confidence"]
 
@@ -142,7 +143,7 @@ class Uploader(anywidget.AnyWidget):
         Replaces entries of `TEXTS`.
     """
 
-    _esm = _STATIC / "uploader.js"
+    _esm = join_modules(_STATIC / "uploader.js")
     _css = _STATIC / "uploader.css"
 
     texts = traitlets.Dict(value_trait=traitlets.Unicode()).tag(sync=True)

@@ -1,0 +1,109 @@
+// @ts-check
+/**
+ * The card of one picture.
+ *
+ * @typedef {import("./words.js").Item} Item
+ * @typedef {import("./words.js").Kind} Kind
+ */
+
+import { WORDS, button, element, fileName, icon, labelled, number, percent, words } from "./words.js";
+
+/**
+ * One line of a card: a label, a bar and a number.
+ * @param {string} className
+ * @param {string} label
+ * @param {number} probability
+ */
+function belief(className, label, probability) {
+  const line = element("div", `sbx-belief ${className}`);
+  const track = element("span", "sbx-track");
+  const fill = element("span", "sbx-fill");
+  fill.style.width = `${Math.round(Math.min(1, Math.max(0, probability)) * 100)}%`;
+  track.append(fill);
+  line.append(element("span", "sbx-mark", className === "sbx-suggested" ? "→" : ""), labelled(label, "sbx-name"),
+              element("span", "sbx-percent", percent(probability)), track);
+  return line;
+}
+
+/**
+ * A card for one picture. It is told its state and never asks.
+ * @param {Item} item
+ * @param {string} url
+ */
+export function createCard(item, url) {
+  const row = element("div", "sbx-row", "", { role: "row" });
+  const card = element("div", "sbx-card", "", { role: "gridcell", tabindex: "-1" });
+  card.dataset.path = item.path;
+  const picture = element("div", "sbx-picture");
+  if (url) picture.append(element("img", "", "", { src: url, alt: fileName(item.path), draggable: "false" }));
+  else picture.append(element("span", "sbx-no-picture", "no picture"));
+  picture.append(element("span", "sbx-place", number(item.index + 1), { "aria-hidden": "true" }));
+  if (item.side === "valid") picture.append(element("span", "sbx-side", "valid", { title: "In the validation set" }));
+  const badge = element("span", "sbx-badge");
+  picture.append(badge);
+
+  const agrees = item.suggestion === item.given;
+  const lines = element("div", "sbx-beliefs");
+  lines.append(belief("sbx-given", item.given, item.given_probability));
+  if (!agrees) lines.append(belief("sbx-suggested", item.suggestion, item.suggested_probability));
+  const reason = element("p", "sbx-reason", item.reason, { title: `${item.path}\n${item.reason}` });
+  const trouble = element("p", "sbx-trouble");
+  const actions = element("div", "sbx-actions");
+  actions.append(button("keep", `Keep ${item.given} (k)`, [icon("keep")], "sbx-keep"));
+  if (!agrees) {
+    const accept = button("accept", `Accept ${item.suggestion} (Enter)`, [icon("relabel")], "sbx-relabel");
+    actions.append(accept);
+  }
+  actions.append(
+    button("other", "Another label … (o)", [icon("other")]),
+    button("remove", "Remove (d)", [icon("remove")], "sbx-remove"),
+    button("unsure", "Unsure (u)", [icon("unsure")], "sbx-unsure"),
+  );
+  card.append(picture, lines, reason, trouble, actions);
+  row.append(card);
+
+  let shown = "";
+  return {
+    row, card,
+    /**
+     * @param {Item} now
+     * @param {{pending: {kind: Kind, label: string | null} | undefined, error: string | undefined}} local
+     */
+    update(now, { pending, error }) {
+      const state = JSON.stringify([now.decision, now.decision_label, now.stale, pending, error]);
+      if (state === shown) return;
+      shown = state;
+      const kind = now.stale ? null : now.decision;
+      const saving = pending ? "saving …" : "";
+      card.dataset.decision = kind ?? "";
+      card.dataset.state = pending ? "saving" : error ? "error" : "";
+      card.setAttribute("aria-busy", String(Boolean(pending)));
+      badge.replaceChildren();
+      badge.dataset.kind = pending ? "saving" : now.stale ? "stale" : kind ?? "";
+      if (pending) badge.append(words(saving));
+      else if (now.stale) badge.append(icon("warning"), words("file changed: decide anew"));
+      else if (kind) {
+        badge.append(icon(kind), kind === "relabel" ? labelled(now.decision_label ?? "", "") : words(WORDS[kind]));
+      }
+      trouble.textContent = error ?? "";
+      for (const node of actions.children) {
+        const action = /** @type {HTMLElement} */ (node).dataset.action;
+        const pressed = action === kind || (action === "accept" && kind === "relabel" && now.decision_label === now.suggestion)
+          || (action === "other" && kind === "relabel" && now.decision_label !== now.suggestion);
+        node.setAttribute("aria-pressed", String(pressed));
+      }
+      card.setAttribute("aria-label", spoken(now, pending ? "saving" : error ?? ""));
+    },
+  };
+}
+
+/** The card in words. @param {Item} item @param {string} state */
+function spoken(item, state) {
+  const decision = item.stale ? "decided for another version of the file"
+    : item.decision === "relabel" ? `decided: ${item.decision_label}`
+    : item.decision ? `decided: ${WORDS[item.decision]}` : "undecided";
+  const suggestion = item.suggestion === item.given
+    ? `the model agrees, ${percent(item.suggested_probability)}`
+    : `suggested ${item.suggestion}, ${percent(item.suggested_probability)}`;
+  return [`Given ${item.given}`, suggestion, decision, state].filter(Boolean).join("; ");
+}

@@ -1,0 +1,126 @@
+// @ts-check
+/**
+ * The frame round the grid: filters, progress, pages. Built once, then brought up to each snapshot.
+ *
+ * @typedef {import("./words.js").Kind} Kind
+ * @typedef {import("./words.js").Snapshot} Snapshot
+ */
+
+import { WORDS, button, element, icon, number, words } from "./words.js";
+
+/**
+ * A select with a name in front.
+ * @param {string} name
+ * @param {string} field of the view
+ */
+function createSelect(name, field) {
+  const label = element("label", "sbx-field");
+  const select = element("select", "sbx-select", "", { "data-field": field });
+  label.append(element("span", "sbx-field-name", name), select);
+  return { label, select };
+}
+
+/**
+ * Bring options up to a list, touching only what differs.
+ * @param {HTMLSelectElement} select
+ * @param {{value: string, text: string}[]} wanted
+ * @param {string} value
+ */
+function setOptions(select, wanted, value) {
+  while (select.options.length > wanted.length) select.remove(select.options.length - 1);
+  wanted.forEach(({ value: own, text }, place) => {
+    const option = select.options[place] ?? select.appendChild(element("option"));
+    if (option.value !== own || !option.hasAttribute("value")) option.value = own;
+    if (option.textContent !== text) option.textContent = text;
+  });
+  if (select.value !== value) select.value = value;
+}
+
+/** Toolbar, panels, grid and pager, empty. */
+export function createFrame() {
+  const root = element("section", "sbx-cleaner", "", { "aria-label": "Cleaner", "data-lm-suppress-shortcuts": "true" });
+  const bar = element("div", "sbx-bar");
+  const label = createSelect("Class", "label");
+  const side = createSelect("Split", "side");
+  const status = createSelect("Show", "status");
+  const filters = element("div", "sbx-filters", "", { role: "group", "aria-label": "Filters" });
+  filters.append(label.label, side.label, status.label);
+  const buttons = element("div", "sbx-buttons");
+  const undo = button("undo", "Undo the last decision (z)", [icon("undo"), words("Undo")]);
+  const help = button("help", "Keys (?)", [words("?")], "sbx-round");
+  help.setAttribute("aria-label", "Keys");
+  help.setAttribute("aria-expanded", "false");
+  const apply = button("plan", "Show what would be moved", [icon("apply"), words("Apply …")], "sbx-primary");
+  buttons.append(undo, help, apply);
+  bar.append(filters, buttons);
+
+  const progress = element("div", "sbx-progress");
+  const meter = element("div", "sbx-meter", "", { role: "progressbar", "aria-label": "Decided", "aria-valuemin": "0" });
+  const legend = element("div", "sbx-legend");
+  const decided = element("strong", "sbx-decided");
+  progress.append(decided, meter, legend);
+
+  const notice = element("p", "sbx-notice", "", { role: "note" });
+  const alarm = element("p", "sbx-alarm", "", { "aria-hidden": "true" }); // the status line again, where it is seen
+  const panel = element("div", "sbx-panel", "", { tabindex: "-1" });
+  const grid = element("div", "sbx-grid", "", { role: "grid", "aria-label": "Pictures, most suspicious first", "aria-colcount": "1" });
+  const empty = element("p", "sbx-empty");
+  const foot = element("nav", "sbx-foot", "", { "aria-label": "Pages" });
+  const previous = button("previous", "Previous page (p)", [icon("previous"), words("Previous")]);
+  const place = element("span", "sbx-page");
+  const next = button("next", "Next page (n)", [words("Next"), icon("next")]);
+  const live = element("p", "sbx-status", "", { role: "status", "aria-live": "polite" });
+  foot.append(previous, place, next, live);
+  root.append(bar, progress, notice, alarm, panel, grid, empty, foot);
+  return { root, label: label.select, side: side.select, status: status.select, undo, help, apply, decided, meter, legend,
+           notice, alarm, panel, grid, empty, previous, place, next, live };
+}
+
+/**
+ * Progress, legend and filters from the counts.
+ * @param {ReturnType<typeof createFrame>} frame
+ * @param {Snapshot} snapshot
+ */
+export function drawCounts(frame, snapshot) {
+  const { counts } = snapshot;
+  frame.decided.textContent = `${number(counts.decided)} of ${number(counts.total)} decided`;
+  frame.meter.setAttribute("aria-valuenow", String(counts.decided));
+  frame.meter.setAttribute("aria-valuemax", String(counts.total));
+  const kinds = /** @type {Kind[]} */ (["keep", "relabel", "remove", "unsure"]);
+  frame.meter.replaceChildren(...kinds.map((kind) => {
+    const part = element("span", "sbx-part", "", { "data-kind": kind });
+    part.style.width = `${counts.total ? (100 * counts[kind]) / counts.total : 0}%`;
+    return part;
+  }));
+  frame.legend.replaceChildren(...kinds.map((kind) => {
+    const entry = element("span", "sbx-entry", "", { "data-kind": kind });
+    entry.append(icon(kind), words(`${number(counts[kind])} ${WORDS[kind]}`));
+    return entry;
+  }));
+  const moves = counts.relabel + counts.remove;
+  frame.apply.lastChild?.replaceWith(words(moves ? `Apply ${number(moves)} …` : "Apply …"));
+  setOptions(frame.label, [{ value: "", text: "All classes" }, ...snapshot.classes.map(({ label, total, decided }) => (
+    { value: `=${label}`, text: `${label} (${number(decided)} of ${number(total)})` }))],
+  snapshot.label === null ? "" : `=${snapshot.label}`);
+  setOptions(frame.side, [{ value: "", text: "Both" }, { value: "train", text: "Training" }, { value: "valid", text: "Validation" }], snapshot.side ?? "");
+  setOptions(frame.status, [{ value: "all", text: "All" }, { value: "undecided", text: "Undecided" }, { value: "decided", text: "Decided" }], snapshot.status);
+}
+
+/**
+ * @param {ReturnType<typeof createFrame>} frame
+ * @param {Snapshot} snapshot
+ */
+export function drawPager(frame, snapshot) {
+  const { counts, page, pages } = snapshot;
+  frame.place.textContent = `page ${number(page + 1)} of ${number(pages)}`;
+  frame.previous.toggleAttribute("disabled", page === 0);
+  frame.next.toggleAttribute("disabled", page + 1 >= pages);
+  frame.grid.setAttribute("aria-rowcount", String(counts.shown));
+  frame.grid.hidden = counts.shown === 0;
+  frame.empty.hidden = counts.shown > 0;
+  if (counts.shown === 0) {
+    frame.empty.textContent = counts.total === 0 ? "There is nothing to review."
+      : snapshot.status === "undecided" ? "Everything here is decided. Show “All” to look at it again, or apply."
+      : "No picture fits these filters. Change a filter above.";
+  }
+}

@@ -1,0 +1,121 @@
+// @ts-check
+/**
+ * The line to the kernel, and the pictures that came over it.
+ *
+ * @typedef {import("./words.js").Item} Item
+ * @typedef {import("./words.js").Model} Model
+ */
+
+const ANSWER_TIMEOUT_MS = 5_000;
+export const MOVE_TIMEOUT_MS = 20_000; // without any sign of progress
+export const SILENT = "the kernel does not answer";
+
+/** The kernel said no, with a sentence for the person. */
+export class Refusal extends Error {}
+/** The kernel said nothing. */
+export class Silence extends Error {}
+
+/**
+ * A line to the kernel: every request has a kind and an id, and ends in a reply, a refusal or a time-out.
+ * A reply counts only when the state it speaks of has arrived too.
+ * @param {Model} model
+ * @param {AbortSignal} signal
+ */
+export function createLine(model, signal) {
+  // randomUUID needs https; getRandomValues works everywhere
+  const prefix = Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join("");
+  /** @type {Map<string, {settle: (reply: any) => void, touch: () => void}>} */
+  const waiting = new Map();
+  let count = 0;
+
+  /** @param {any} reply */
+  const onReply = (reply) => waiting.get(reply?.id)?.settle(reply);
+  const onProgress = () => waiting.forEach(({ touch }) => touch());
+  model.on("msg:custom", onReply);
+  model.on("change:progress", onProgress);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", onReply);
+    model.off("change:progress", onProgress);
+    waiting.clear();
+  });
+
+  /** @param {number} revision @param {() => void} done */
+  function whenDrawn(revision, done) {
+    const check = () => {
+      if (model.get("snapshot").revision < revision) return;
+      model.off("change:snapshot", check);
+      done();
+    };
+    model.on("change:snapshot", check);
+    signal.addEventListener("abort", () => model.off("change:snapshot", check), { once: true });
+    check();
+  }
+
+  /**
+   * @param {string} kind
+   * @param {Record<string, any>} fields
+   * @param {{timeout_ms?: number, late?: (reply: any) => void}} [options] `late` gets a reply that comes after the time-out
+   * @returns {Promise<any>}
+   */
+  return function ask(kind, fields = {}, { timeout_ms = ANSWER_TIMEOUT_MS, late = () => {} } = {}) {
+    const id = `${prefix}-${(count += 1)}`;
+    return new Promise((resolve, reject) => {
+      let silent = false;
+      const giveUp = () => { silent = true; reject(new Silence(kind)); };
+      let timer = setTimeout(giveUp, timeout_ms);
+      signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+      waiting.set(id, {
+        touch() {
+          clearTimeout(timer);
+          timer = setTimeout(giveUp, timeout_ms);
+        },
+        settle(reply) {
+          clearTimeout(timer);
+          waiting.delete(id);
+          if (silent) late(reply);
+          else if (!reply.ok) reject(new Refusal(reply.error));
+          else whenDrawn(reply.revision ?? 0, () => resolve(reply));
+        },
+      });
+      try {
+        model.send({ kind, id, ...fields });
+      } catch {
+        clearTimeout(timer); // the front end knows already that its kernel is gone
+        waiting.delete(id);
+        giveUp();
+      }
+    });
+  };
+}
+
+/**
+ * Object URLs of the page's thumbnails; what is no longer shown is given back.
+ * @param {AbortSignal} signal
+ */
+export function createUrls(signal) {
+  /** @type {Map<string, string>} */
+  const urls = new Map();
+  const revoke = (/** @type {Iterable<string>} */ keys) => {
+    for (const key of keys) {
+      URL.revokeObjectURL(/** @type {string} */ (urls.get(key)));
+      urls.delete(key);
+    }
+  };
+  signal.addEventListener("abort", () => revoke([...urls.keys()]));
+  return {
+    /** @param {Item[]} items @param {Record<string, DataView>} thumbnails */
+    bring(items, thumbnails) {
+      const wanted = new Set(items.map((item) => item.image_id));
+      revoke([...urls.keys()].filter((key) => !wanted.has(key)));
+      for (const item of items) {
+        const bytes = thumbnails[item.path];
+        if (bytes?.byteLength && !urls.has(item.image_id)) {
+          urls.set(item.image_id, URL.createObjectURL(new Blob([/** @type {any} */ (bytes)], { type: "image/jpeg" })));
+        }
+      }
+    },
+    /** @param {Item} item */
+    of: (item) => urls.get(item.image_id) ?? "",
+    get size() { return urls.size; },
+  };
+}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
 from shoebox.bundle import Manifest
 from shoebox.bundle._manifest import checksum
 from shoebox.bundle._records import DatasetRecord, FileRecord, Parity, Preprocessing
@@ -70,17 +71,21 @@ def replace_model(folder: Path, data: bytes) -> None:
 
 def lively_learner(dls: Any, seed: int = 1) -> Any:
     """An untrained small network that has seen the pictures' statistics and gives unlike answers to unlike pictures."""
-    import shoebox
     import torch
+
+    import shoebox
 
     shoebox.seed_everything(seed)
     learn = shoebox.vision_learner(dls, shoebox.small_cnn, pretrained=False, lin_ftrs=[], ps=0.1)
-    learn.model.train()
+    for module in learn.model.modules():
+        if isinstance(module, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+            module.momentum = None  # the mean over all that it has seen
+    pictures = torch.cat([torch.as_tensor(batch[0]) for batch in dls.train]).as_subclass(torch.Tensor)
     with torch.no_grad():
-        for _ in range(4):
-            for batch in dls.train:
-                logits = learn.model(torch.as_tensor(batch[0]))
+        learn.model.train()
+        learn.model(pictures)
+        learn.model.eval()
+        spread = learn.model(pictures).std(dim=0).mean()
         last = [module for module in learn.model.modules() if isinstance(module, torch.nn.Linear)][-1]
-        last.weight.mul_(2 / logits.std())
-    learn.model.eval()
+        last.weight.mul_(2 / spread)
     return learn

@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
 from shoebox.bundle import Manifest, inspect, load_classifier
 from shoebox.bundle._external import _CHILDREN, refuse_external_data
 from shoebox.bundle._manifest import PROTOCOLS
 from shoebox.errors import BundleError, ImageError
-
 from tests._models import CLASSES, WEIGHTS, edit_manifest, replace_model, tiny_bundle, tiny_model
 from tests._pictures import AWKWARD, CYRILLIC, draw, save
 
@@ -40,7 +40,7 @@ def bundle(tmp_path):
 def no_parser(monkeypatch):
     """Fails the test when anything is given to onnxruntime."""
     def refuse(*_, **__):
-        pytest.fail("onnxruntime was asked to parse a file that had not been checked")  # no Exception: nothing catches it
+        pytest.fail("onnxruntime was asked to parse a file that had not been checked")  # which no except catches
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
 
@@ -181,8 +181,8 @@ def test_a_pipe_is_refused_and_not_waited_for(bundle, no_parser):
         load_classifier(bundle)
 
 
-@pytest.mark.parametrize("name", ["../secret.onnx", "/etc/passwd", "sub/model.onnx", "..", "C:\\model.onnx", "manifest.json",
-                                  "a\\b", ".hidden", "model.onnx\n", "", "MANIFEST.JSON"])
+@pytest.mark.parametrize("name", ["../secret.onnx", "/etc/passwd", "sub/model.onnx", "..", "C:\\model.onnx",
+                                  "manifest.json", "a\\b", ".hidden", "model.onnx\n", "", "MANIFEST.JSON"])
 def test_no_file_outside_the_folder_is_ever_named(bundle, no_parser, name):
     edit_manifest(bundle, lambda values: values["files"].__setitem__(name, values["files"]["MODEL_CARD.md"]))
     with pytest.raises(BundleError, match="no plain file name"):
@@ -350,20 +350,22 @@ FAULTS = [
     (("classes",), [], "classes"), (("classes",), "red", "classes"), (("classes",), ["red", "red", "x"], "twice"),
     (("classes",), ["\u0439", "\u0438\u0306", "x"], "twice"), (("classes",), ["red", 1, "x"], "classes"),
     (("classes",), ["red", "", "x"], "classes"), (("classes",), {"red": 1}, "classes"),
-    (("preprocessing",), [], r"preprocessing: an object"), (("preprocessing", "method"), "stretch", "squish, crop, pad"),
+    (("preprocessing",), [], "preprocessing: an object"), (("preprocessing", "method"), "stretch", "squish, crop, pad"),
     (("preprocessing", "size_px"), [8], "size_px"), (("preprocessing", "size_px"), [0, 8], "size_px"),
-    (("preprocessing", "size_px"), [8, 8.0], "size_px"), (("preprocessing", "size_px"), [9, 9], "larger than resize_px"),
+    (("preprocessing", "size_px"), [8, 8.0], "size_px"), (("preprocessing", "size_px"), [9, 9], "larger than resize"),
     (("preprocessing", "resize_px"), [8, 10**6], "resize_px"), (("preprocessing", "resize_px"), [True, 8], "resize_px"),
     (("preprocessing", "pad_mode"), "zeros", "pad_mode"), (("preprocessing", "mean"), [1, 2, 3], "mean and std"),
     (("preprocessing", "std"), [1, 1, 0], "std"), (("preprocessing", "mean"), [1, 2], "mean: 3 numbers"),
     (("preprocessing", "mean"), [1, 2, "3"], "mean"),
-    (("temperature",), 0, "temperature"), (("temperature",), "1", "temperature"), (("temperature",), True, "temperature"),
-    (("temperature",), 1e9, "temperature"), (("temperature",), None, "temperature"),
+    (("temperature",), 0, "temperature"), (("temperature",), "1", "temperature"),
+    (("temperature",), True, "temperature"), (("temperature",), 1e9, "temperature"),
+    (("temperature",), None, "temperature"),
     (("thresholds",), {}, "thresholds"), (("thresholds",), 0.5, "thresholds"),
     (("metrics",), None, "metrics"), (("metrics", "accuracy"), 1.5, "accuracy"), (("metrics", "f1"), "high", "f1"),
-    (("metrics", "n_images"), 0, "n_images"), (("metrics", "n_images"), 10**400, "n_images"), (("metrics", ""), 1, "no name"),
-    (("parity", "n"), 0, r"parity\.n"), (("parity", "n"), True, r"parity\.n"), (("parity", "max_difference"), 0.5, "max_diff"),
-    (("parity", "bound"), -1, "bound"), (("parity", "same_labels"), 5, "same_labels"), (("parity", "side"), "test", "side"),
+    (("metrics", "n_images"), 0, "n_images"), (("metrics", "n_images"), 10**400, "n_images"),
+    (("metrics", ""), 1, "no name"), (("parity", "n"), 0, r"parity\.n"), (("parity", "n"), True, r"parity\.n"),
+    (("parity", "max_difference"), 0.5, "max_diff"), (("parity", "bound"), -1, "bound"),
+    (("parity", "same_labels"), 5, "same_labels"), (("parity", "side"), "test", "side"),
     (("dataset", "fingerprint"), "abc", "fingerprint"), (("dataset", "counts"), [1], "counts"),
     (("dataset", "counts", "red"), -1, "red"), (("dataset", "counts", "yellow"), 1, "none of the classes"),
     (("versions", "shoebox"), 1, "shoebox"), (("versions",), "0.1", "versions"),

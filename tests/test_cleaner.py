@@ -14,6 +14,7 @@ from shoebox.data import Dataset
 from shoebox.errors import DatasetError
 from shoebox.types import Issue
 from shoebox.widgets import Cleaner
+from shoebox.widgets._modules import join_modules
 from tests._pictures import AWKWARD, CYRILLIC, folders
 
 IDS = itertools.count(1)
@@ -371,6 +372,19 @@ def test_awkward_names_travel_as_they_are(tmp_path):
 
 
 def test_the_page_s_code_makes_no_markup_from_text():
-    source = Cleaner._esm.read_text() if hasattr(Cleaner._esm, "read_text") else str(Cleaner._esm)
+    source = str(Cleaner._esm)
     assert "textContent" in source
     assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", source)
+
+
+def test_modules_are_joined_each_once_behind_what_they_need(tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "words.js").write_text('export const word = "import { a } from b";\n')
+    (tmp_path / "parts" / "card.js").write_text('import { word } from "./words.js";\n\nexport const card = word;\n')
+    entry = tmp_path / "page.js"
+    entry.write_text('import { card } from "./parts/card.js";\nimport { word } from "./parts/words.js";\n\n'
+                     "export default { card, word };\n")
+    joined = join_modules(entry)
+    assert joined.split() == ('export const word = "import { a } from b"; export const card = word; '
+                              "export default { card, word };").split()
+    assert "\nimport " not in str(Cleaner._esm)

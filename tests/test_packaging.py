@@ -105,7 +105,27 @@ def test_binder_is_small_and_complete():
     settings = json.loads((ROOT / "binder" / "jupyter_server_config.json").read_text())["ServerApp"]["tornado_settings"]
     assert settings["websocket_max_message_size"] > 10 * 2**20
     assert (ROOT / "binder" / "postBuild").stat().st_mode & 0o111
-    assert subprocess.run(["bash", "-n", "binder/postBuild"], cwd=ROOT, check=False).returncode == 0
+    voila = json.loads((ROOT / "binder" / "voila.json").read_text())["VoilaConfiguration"]
+    assert (voila["template"], voila["file_allowlist"], voila["show_tracebacks"]) == ("shoebox", [], False)
+
+
+@pytest.mark.slow
+def test_binders_post_build_runs(tmp_path):
+    """With a pip that installs nothing: what it would install is here already."""
+    copy, home = tmp_path / "repository", tmp_path / "home"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "work", "models", "__pycache__"))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "pip").write_text("#!/bin/sh\necho pip \"$@\"\n")
+    (tools / "pip").chmod(0o755)
+    path = f"{tools}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(["bash", "binder/postBuild"], cwd=copy, capture_output=True, text=True, check=False,
+                          env={"HOME": str(home), "PATH": path})
+    assert done.returncode == 0, done.stderr
+    assert "install --no-cache-dir -c pins.txt ." in done.stdout
+    assert (copy / "models" / "digits" / "manifest.json").is_file() and (copy / "voila.json").is_file()
+    assert (home / ".local/share/jupyter/voila/templates/shoebox/index.html.j2").is_file()
+    assert (home / ".jupyter" / "jupyter_server_config.json").is_file()
 
 
 @pytest.mark.slow

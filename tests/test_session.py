@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoebox.data import ImageRecord, Plan
@@ -14,6 +14,7 @@ from shoebox.data._catalog import Move
 from shoebox.review import View, page_of, snapshot, summarise
 from shoebox.types import Issue
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 CLASSES = ("black", "grizzly", "Бурый медведь", '<img src=x onerror="hacked">')
 
 
@@ -82,6 +83,7 @@ class Person:
         return [item for page in range(pages) for item in self.see(**view, page=page).items]
 
 
+@unhurried
 @given(rankings, st.integers(1, 7), deeds)
 def test_whatever_a_person_does_nothing_is_lost_and_nothing_changes_place(issues, page_size, deeds):
     person = Person(issues, page_size)
@@ -109,6 +111,7 @@ def test_whatever_a_person_does_nothing_is_lost_and_nothing_changes_place(issues
         assert all(item.decision is None or item.stale for item in undecided)
 
 
+@unhurried
 @given(rankings, st.integers(1, 7), deeds)
 def test_a_filter_lets_through_what_fits_and_only_that(issues, page_size, deeds):
     person = Person(issues, page_size)
@@ -127,6 +130,7 @@ def test_a_filter_lets_through_what_fits_and_only_that(issues, page_size, deeds)
         assert not fits or issue.path in {item.path for item in person.see(page=where).items}
 
 
+@unhurried
 @given(rankings, deeds, st.integers(0, 39), kinds, classes)
 def test_undoing_a_decision_brings_back_what_was_shown(issues, deeds, place, kind, label):
     person = Person(issues, 5)
@@ -139,6 +143,7 @@ def test_undoing_a_decision_brings_back_what_was_shown(issues, deeds, place, kin
     assert person.see() == before
 
 
+@unhurried
 @given(rankings, deeds)
 def test_a_snapshot_survives_json(issues, deeds):
     person = Person(issues, 6)

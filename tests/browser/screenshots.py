@@ -1,4 +1,4 @@
-"""Draws the README's pictures anew: the app with an answer, and the cleaner in JupyterLab. Run it with `make screenshots`.
+"""Draws the README's pictures anew: the app with an answer, and the cleaner in JupyterLab (`make screenshots`).
 
 Uses the demo's data set and bundle (work/demo, models/demo), which `make demo` makes.
 """
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import nbformat
 from _servers import start_lab, start_voila
-from conftest import ARGUMENTS
 from playwright.sync_api import Browser, sync_playwright
+
+from conftest import ARGUMENTS
 
 ROOT = Path(__file__).parents[2]
 DATA, MODEL, PICTURES = ROOT / "work" / "demo", ROOT / "models" / "demo", ROOT / "docs"

@@ -26,7 +26,7 @@ ImageCause = Literal[
     "too_many_scans",  # a progressive JPEG made to burn time
     "link",  # a symbolic link: never followed
 ]
-Side = Literal["train", "valid"]
+Side = Literal["train", "valid", "test"]
 DecisionKind = Literal["keep", "relabel", "remove", "unsure"]
 Origin = Literal["recorder", "out_of_fold", "held_out", "in_sample"]
 

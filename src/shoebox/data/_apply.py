@@ -67,7 +67,7 @@ def make_plan(root: Path, images: Mapping[str, ImageRecord], decisions: Mapping[
     moves: list[Move] = []
     stale: list[Skipped] = []
     taken: dict[str, set[str]] = {}
-    folders = {record.label: record.path.split("/")[0] for record in images.values()}
+    folders = {(_top(record), record.label): _class_folder(record) for record in images.values()}
     for path, decision in sorted(decisions.items()):
         record = images.get(path)
         if decision.kind not in ("relabel", "remove"):
@@ -77,7 +77,8 @@ def make_plan(root: Path, images: Mapping[str, ImageRecord], decisions: Mapping[
         elif decision.kind == "remove":
             moves.append(_move(root, record, decision, f"{TRASH}/{path.rpartition('/')[0]}", taken))
         elif decision.label is not None and decision.label != record.label:
-            moves.append(_move(root, record, decision, folders.get(decision.label, decision.label), taken))
+            folder = folders.get((_top(record), decision.label), f"{_top(record)}{decision.label}")
+            moves.append(_move(root, record, decision, folder, taken))
     return Plan(tuple(moves), tuple(stale))
 
 
@@ -109,6 +110,15 @@ def _move(root: Path, record: ImageRecord, decision: Decision, folder: str, take
     names.add(name_key(name))
     label = decision.label if decision.kind == "relabel" else None
     return Move(record, f"{folder}/{name}", label, decision.seq)
+
+
+def _top(record: ImageRecord) -> str:
+    """The train/, valid/ or test/ folder that a picture stays in, if the data set is laid out so."""
+    return record.path.split("/")[0] + "/" if record.fixed_side else ""
+
+
+def _class_folder(record: ImageRecord) -> str:
+    return _top(record) + record.path.removeprefix(_top(record)).split("/")[0]
 
 
 def _stale(path: str, record: ImageRecord | None) -> Skipped:

@@ -10,11 +10,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from shoebox.data._decisions import Action, Decision, Entry
+from shoebox.data._split import Groups, Seen
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind, Side
 
@@ -26,7 +27,12 @@ _STEPS = (
     CREATE TABLE images (
         path TEXT PRIMARY KEY, image_id TEXT NOT NULL, label TEXT NOT NULL, side TEXT NOT NULL,
         group_id TEXT NOT NULL, width_px INTEGER NOT NULL, height_px INTEGER NOT NULL,
-        size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, format TEXT NOT NULL);
+        size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, format TEXT NOT NULL,
+        dark REAL NOT NULL, light REAL NOT NULL,
+        sharpness REAL NOT NULL, information REAL NOT NULL, fixed_side INTEGER NOT NULL);
+    CREATE TABLE seen (
+        image_id TEXT PRIMARY KEY, group_id TEXT NOT NULL, phash TEXT NOT NULL, phash_mirrored TEXT NOT NULL,
+        signature BLOB NOT NULL);
     CREATE TABLE skipped (
         path TEXT PRIMARY KEY, cause TEXT NOT NULL, sentence TEXT NOT NULL,
         size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL);
@@ -42,7 +48,12 @@ _STEPS = (
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One readable picture. `path` is relative to the data set, with forward slashes; `image_id` its SHA-256."""
+    """One readable picture.
+
+    `path` is relative to the data set, with forward slashes; `image_id` is its SHA-256; `group_id` names its group
+    of near-duplicates. `fixed_side` is true when a train/, valid/ or test/ folder decides the side.
+    The four fields before it are those of `Measures`.
+    """
 
     path: str
     image_id: str
@@ -54,6 +65,11 @@ class ImageRecord:
     size_bytes: int
     mtime_ns: int
     format: str
+    dark: float = 0.0
+    light: float = 0.0
+    sharpness: float = 0.0
+    information: float = 0.0
+    fixed_side: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,10 +160,25 @@ class Catalog:
             return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
 
     def images(self) -> dict[str, ImageRecord]:
-        """Every readable picture by path, ordered by path."""
+        """Every readable picture by path, ordered by path; those that an interrupted scan left without group too."""
         with self._transaction(write=False) as db:
             rows = db.execute("SELECT * FROM images ORDER BY path").fetchall()
         return {row[0]: ImageRecord(*row) for row in rows}
+
+    def seen(self) -> list[Seen]:
+        """Every picture that was ever scanned, those that are gone included; the ungrouped ones last."""
+        with self._transaction(write=False) as db:
+            return [Seen(*row) for row in db.execute("SELECT * FROM seen ORDER BY group_id = '', image_id")]
+
+    def store_groups(self, groups: Groups, sides: Mapping[str, Side]) -> None:
+        """Give new pictures their group, join groups that a new picture links, and set every picture's side."""
+        with self._transaction() as db:
+            db.executemany("UPDATE seen SET group_id = ? WHERE image_id = ?", _turned(groups.new))
+            db.executemany("UPDATE seen SET group_id = ? WHERE group_id = ?", _turned(groups.joined))
+            db.executemany("INSERT OR REPLACE INTO sides VALUES (?, ?)", list(sides.items()))
+            db.execute("UPDATE images SET group_id = (SELECT group_id FROM seen WHERE seen.image_id = images.image_id)")
+            db.execute("UPDATE images SET side = (SELECT side FROM sides WHERE sides.group_id = images.group_id) "
+                       "WHERE fixed_side = 0")
 
     def skipped(self) -> dict[str, Skipped]:
         """Every file left out, by path, ordered by path."""
@@ -160,10 +191,11 @@ class Catalog:
         with self._transaction(write=False) as db:
             return dict(db.execute("SELECT group_id, side FROM sides").fetchall())
 
-    def store(self, images: Sequence[ImageRecord], skipped: Sequence[Skipped]) -> None:
-        """Add or replace files, remembering the side of new groups."""
+    def store(self, images: Sequence[ImageRecord], seen: Sequence[Seen], skipped: Sequence[Skipped]) -> None:
+        """Add or replace files; a picture has no group until `store_groups` gives it one."""
         with self._transaction() as db:
             self._replace_images(db, images)
+            db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)", [astuple(item) for item in seen])
             db.executemany("DELETE FROM images WHERE path = ?", [(item.path,) for item in skipped])
             db.executemany("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?, ?)", [astuple(s) for s in skipped])
 
@@ -227,10 +259,13 @@ class Catalog:
 
     @staticmethod
     def _replace_images(db: sqlite3.Connection, images: Sequence[ImageRecord]) -> None:
-        db.executemany("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       [astuple(image) for image in images])
+        marks = ",".join("?" * len(fields(ImageRecord)))
+        db.executemany(f"INSERT OR REPLACE INTO images VALUES ({marks})", [astuple(image) for image in images])
         db.executemany("DELETE FROM skipped WHERE path = ?", [(image.path,) for image in images])
-        db.executemany("INSERT OR IGNORE INTO sides VALUES (?, ?)", [(i.group_id, i.side) for i in images])
+
+
+def _turned(mapping: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(value, key) for key, value in mapping.items()]
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

@@ -21,9 +21,18 @@ from shoebox.data._decisions import Decision, Journal
 from shoebox.data._files import atomic_write_bytes, check_label, folder_lock, safe_join
 from shoebox.data._images import jpeg_bytes, open_image
 from shoebox.data._predictions import Predictions
-from shoebox.data._scan import Progress, ScanReport, scan
+from shoebox.data._scan import (
+    THUMBNAIL_PX,
+    THUMBNAILS,
+    Progress,
+    ScanReport,
+    SplitRule,
+    scan,
+    thumbnail_file,
+    write_thumbnail,
+)
 from shoebox.errors import DatasetError
-from shoebox.types import DecisionKind
+from shoebox.types import DecisionKind, Side
 
 __all__ = ["Dataset"]
 
@@ -44,6 +53,8 @@ class Dataset:
         Share of pictures for validation, 0 to 1 (0.2 at first). Fixed when the data set is first opened.
     seed : int, optional
         Key of the split (42 at first). Fixed likewise.
+    test_pct : float, optional
+        Share of pictures for a sealed test, which training and ranking never see (0 at first). Fixed likewise.
     progress : callable (done, total), optional
         Called while files are read.
 
@@ -60,20 +71,23 @@ class Dataset:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, valid_pct: float | None = None, seed: int | None = None,
-                 progress: Progress | None = None) -> None:
+                 test_pct: float | None = None, progress: Progress | None = None) -> None:
         self.root = Path(path).expanduser().resolve()
         if not self.root.is_dir():
             raise DatasetError(f"There is no folder {str(path)!r}. Give the folder that holds one folder per class.")
         self._catalog = Catalog(self.root / ".shoebox" / "catalog.sqlite")
         self._journal = Journal()
         self._lock = RLock()
-        self.valid_pct, self.seed = self._split_settings(valid_pct, seed)
+        self.split = self._split_rule(valid_pct, seed, test_pct)
         self._finish_interrupted()
         self.report = self.scan(progress)
 
-    def scan(self, progress: Progress | None = None) -> ScanReport:
-        """Look at the folder again; unchanged files are not read. An interrupted scan loses nothing."""
-        self.report = scan(self.root, self._catalog, seed=self.seed, valid_pct=self.valid_pct, progress=progress)
+    def scan(self, progress: Progress | None = None, *, deep: bool = False) -> ScanReport:
+        """Look at the folder again. An interrupted scan loses nothing.
+
+        Files unchanged in size and time are not read, unless `deep`.
+        """
+        self.report = scan(self.root, self._catalog, self.split, deep=deep, progress=progress)
         self._reload()
         return self.report
 
@@ -98,7 +112,9 @@ class Dataset:
     def counts(self) -> dict[str, dict[str, int]]:
         """Pictures per class and side: `{"grizzly": {"train": 80, "valid": 20}, …}`."""
         counted = Counter((record.label, record.side) for record in self.images)
-        return {label: {side: counted[label, side] for side in ("train", "valid")} for label in self.classes}
+        sides: tuple[Side, ...] = ("train", "valid", "test")
+        sides = sides if any(side == "test" for _, side in counted) else sides[:2]
+        return {label: {side: counted[label, side] for side in sides} for label in self.classes}
 
     def record(self, path: str) -> ImageRecord:
         """The catalog's row of one picture."""
@@ -113,14 +129,16 @@ class Dataset:
         return safe_join(self.root, path)
 
     def thumbnail(self, path: str, side_px: int = 192) -> bytes:
-        """JPEG of the picture with its longer side at most `side_px`; kept in `.shoebox/thumbnails`."""
+        """JPEG of the picture with its longer side at most `side_px`; up to 256 from the scan's own thumbnail."""
         image_id = self.record(path).image_id
-        cached = self.root / ".shoebox" / "thumbnails" / image_id[:2] / f"{image_id}-{side_px}.jpg"
-        if cached.is_file():
-            return cached.read_bytes()
-        data = jpeg_bytes(open_image(self.file(path)), side_px=side_px)
-        atomic_write_bytes(cached, data)
-        return data
+        if side_px > THUMBNAIL_PX:
+            return jpeg_bytes(open_image(self.file(path)), side_px=side_px)
+        cached = thumbnail_file(self.root / THUMBNAILS, image_id)
+        data = cached.read_bytes() if cached.is_file() else b""
+        if not data.endswith(b"\xff\xd9"):
+            cached.unlink(missing_ok=True)
+            data = write_thumbnail(self.root / THUMBNAILS, image_id, open_image(self.file(path)))
+        return data if side_px == THUMBNAIL_PX else jpeg_bytes(open_image(data), side_px=side_px)
 
     def decide(self, path: str, kind: DecisionKind, label: str | None = None, *, who: str = "",
                reason: str = "") -> Decision:
@@ -212,10 +230,12 @@ class Dataset:
         return f"Dataset({self.root.name!r}: {len(self._images)} pictures, {len(self.classes)} classes)"
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{html.escape(label)}</td><td>{n['train']}</td><td>{n['valid']}</td></tr>"
-                       for label, n in self.counts().items())
-        return ("<table><thead><tr><th>class</th><th>train</th><th>valid</th></tr></thead>"
-                f"<tbody>{rows}</tbody></table>")
+        counts = self.counts()
+        sides = list(next(iter(counts.values()), {}))
+        head = "".join(f"<th>{name}</th>" for name in ("class", *sides))
+        rows = "".join(f"<tr><td>{html.escape(label)}</td>" + "".join(f"<td>{n[side]}</td>" for side in sides) + "</tr>"
+                       for label, n in counts.items())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def _predictions_file(self, name: str) -> Path:
         return self.root / ".shoebox" / f"predictions-{check_label(name)}.npz"
@@ -223,17 +243,18 @@ class Dataset:
     def _reload(self) -> None:
         self._images = self._catalog.images()
 
-    def _split_settings(self, valid_pct: float | None, seed: int | None) -> tuple[float, int]:
-        if valid_pct is not None and not 0 <= valid_pct < 1:
-            raise DatasetError(f"valid_pct is {valid_pct}; give a share from 0 up to 1, such as 0.2.")
-        wanted = {"valid_pct": valid_pct, "seed": seed}
-        stored = self._catalog.settings({"valid_pct": 0.2 if valid_pct is None else valid_pct,
-                                         "seed": 42 if seed is None else seed})
+    def _split_rule(self, valid_pct: float | None, seed: int | None, test_pct: float | None) -> SplitRule:
+        wanted = {"valid_pct": valid_pct, "seed": seed, "test_pct": test_pct}
+        if not 0 <= (valid_pct or 0.0) + (test_pct or 0.0) < 1 or min(valid_pct or 0.0, test_pct or 0.0) < 0:
+            raise DatasetError(f"valid_pct={valid_pct} and test_pct={test_pct} came; give shares from 0 that add up to "
+                               "less than 1, such as 0.2 and 0.1.")
+        first = {"valid_pct": 0.2, "seed": 42, "test_pct": 0.0}
+        stored = self._catalog.settings({k: first[k] if value is None else value for k, value in wanted.items()})
         for name, value in wanted.items():
             if value is not None and value != stored[name]:
                 raise DatasetError(f"This data set was split with {name}={stored[name]}; {value} came. Its split never "
                                    "moves: leave the parameter out, or copy the pictures to a new folder.")
-        return float(stored["valid_pct"]), int(stored["seed"])
+        return SplitRule(int(stored["seed"]), float(stored["valid_pct"]), float(stored["test_pct"]))
 
     def _mark(self, action: str) -> Decision | None:
         with self._lock:

@@ -85,8 +85,8 @@ def read_bytes(source: str | os.PathLike[str], *, name: str = "", max_bytes: int
         raise ImageError("missing", f"{name!r} cannot be read ({error}). Check its permissions.") from None
 
 
-def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
-                 max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture", max_bytes: int = MAX_BYTES,
+                 max_pixels: int = MAX_PIXELS, side_px: int | None = None) -> DecodedImage:
     """Decode the first frame to an upright RGB picture.
 
     Parameters
@@ -98,6 +98,9 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
     max_bytes, max_pixels : int
         Checked before anything is decoded. A baseline JPEG over `max_pixels` is read at 1/2, 1/4 or 1/8
         of its size if that brings it under.
+    side_px : int, optional
+        A copy whose longer side is at most this, for thumbnails and hashes: a JPEG is decoded at a fraction of its
+        size, which costs little time and memory. Not for training or prediction.
 
     Raises
     ------
@@ -113,8 +116,12 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width_px, height_px = image.size
             _fit_pixel_limit(image, max_pixels, name)
+            if side_px is not None:
+                image.draft("RGB", _fit_inside(image.size, side_px))
             image.load()
             upright = _to_rgb(_turn_upright(image))
+            if side_px is not None:
+                upright.thumbnail((side_px, side_px), reducing_gap=2.0)
             return DecodedImage(upright, image.format or "", width_px, height_px)
     except ImageError:
         raise
@@ -152,6 +159,11 @@ def jpeg_bytes(image: Image.Image, *, side_px: int, quality: int = 85) -> bytes:
     out = io.BytesIO()
     copy.save(out, "JPEG", quality=quality)
     return out.getvalue()
+
+
+def _fit_inside(size: tuple[int, int], side_px: int) -> tuple[int, int]:
+    shrink = max(1.0, max(size) / side_px)
+    return max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink))
 
 
 def _check_size(size_bytes: int, max_bytes: int, name: str) -> None:

@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import os
+import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from PIL import Image
+
 from shoebox.data._catalog import Catalog, ImageRecord, Skipped
 from shoebox.data._files import sha256_bytes
-from shoebox.data._images import decode_image, read_bytes
-from shoebox.data._split import side_of, split_warnings
+from shoebox.data._images import decode_image, jpeg_bytes, read_bytes
+from shoebox.data._measure import looks, measure
+from shoebox.data._split import Seen, group_new, sides_of, split_warnings
 from shoebox.errors import ImageError
 from shoebox.types import Side
 
-__all__ = ["FoundFile", "Progress", "ScanReport", "find_files", "read_file", "scan"]
+__all__ = ["THUMBNAILS", "THUMBNAIL_PX", "FoundFile", "Progress", "ScanReport", "SplitRule", "find_files", "read_file",
+           "scan", "thumbnail_file", "write_thumbnail"]
 
+THUMBNAILS = ".shoebox/thumbnails"
+THUMBNAIL_PX = 256
 Progress = Callable[[int, int], None]
 _BATCH = 500
+_SIDE_FOLDERS: dict[str, Side] = {"train": "train", "training": "train", "valid": "valid", "val": "valid",
+                                  "validation": "valid", "test": "test"}
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A file below a class folder; `fault` is a (cause, sentence) when its very place rules it out."""
+    """A file below a class folder; `fault` is a (cause, sentence) when its very place rules it out.
+
+    `side` is what a train/, valid/ or test/ folder says, if the data set is laid out so.
+    """
 
     path: str
     file: Path
     label: str
     size_bytes: int
     mtime_ns: int
+    side: Side | None = None
     fault: tuple[str, str] | None = None
 
 
@@ -60,90 +74,165 @@ class ScanReport:
     __repr__ = __str__
 
 
-def scan(root: Path, catalog: Catalog, *, seed: int, valid_pct: float, progress: Progress | None = None) -> ScanReport:
+@dataclass(frozen=True)
+class SplitRule:
+    """The parameters of the split, fixed when a data set is first opened."""
+
+    seed: int
+    valid_pct: float
+    test_pct: float
+
+
+def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
+         progress: Progress | None = None) -> ScanReport:
     """Bring the catalog up to date with the folders; files unchanged in size and time are not read again.
 
-    An interrupted scan leaves a whole catalog: the next one goes on where it stopped.
+    Each new file is read once and decoded once. An interrupted scan leaves a whole catalog: the next one goes on
+    where it stopped. `deep` reads every file again, whatever its size and time say.
     """
     found = find_files(root)
-    images, skipped, sides = catalog.images(), catalog.skipped(), catalog.sides()
-    new = [item for item in found if not _unchanged(item, images, skipped)]
+    images, skipped = catalog.images(), catalog.skipped()
+    new = [item for item in found if deep or not _unchanged(item, images, skipped)]
     gone = (images.keys() | skipped.keys()) - {item.path for item in found}
-
-    def side(group_id: str) -> Side:
-        return sides.get(group_id) or side_of(group_id, seed=seed, valid_pct=valid_pct)
-
-    for number, batch in enumerate(_batches(_read_all(new, side), _BATCH)):
-        catalog.store([r for r in batch if isinstance(r, ImageRecord)], [r for r in batch if isinstance(r, Skipped)])
+    done = 0
+    for batch in _batches(_read_all(new, root / THUMBNAILS), _BATCH):
+        pictures = [result for result in batch if not isinstance(result, Skipped)]
+        catalog.store([record for record, _ in pictures], [seen for _, seen in pictures],
+                      [result for result in batch if isinstance(result, Skipped)])
+        done += len(batch)
         if progress:
-            progress(min((number + 1) * _BATCH, len(new)), len(new))
+            progress(done, len(new))
     catalog.forget(gone)
+    mixed = _group(catalog, rule)
     now = catalog.images()
     return ScanReport(
         pictures=len(now),
         added=sum(item.path in now and item.path not in images for item in new),
-        changed=sum(item.path in now and item.path in images for item in new),
+        changed=sum(item.path in now and _other_bytes(images.get(item.path), now[item.path]) for item in new),
         removed=len(gone & images.keys()),
         skipped=tuple(catalog.skipped().values()),
-        warnings=split_warnings((r.label, r.side) for r in now.values()),
+        warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values()),
     )
 
 
 def find_files(root: Path) -> list[FoundFile]:
     """Every visible file below `root`, ordered by path; hidden ones and `.shoebox` are passed over."""
-    return sorted(_walk(root, root), key=lambda item: item.path)
+    layout = _has_sides(root)
+    return sorted((_found(root, path, link=link, layout=layout) for path, link in _walk(root)), key=lambda f: f.path)
 
 
-def read_file(found: FoundFile, side: Callable[[str], Side]) -> ImageRecord | Skipped:
-    """Read and decode one file through the door."""
+def read_file(found: FoundFile, thumbnails: Path) -> tuple[ImageRecord, Seen] | Skipped:
+    """Read a file once and decode it once: hash, size, pHash, quality numbers and thumbnail."""
     try:
         if found.fault is not None:
             raise ImageError(*found.fault)
         data = read_bytes(found.file, name=found.path)
-        decoded = decode_image(data, name=found.path)
+        decoded = decode_image(data, name=found.path, side_px=THUMBNAIL_PX)
     except ImageError as error:
         return Skipped(found.path, error.cause, str(error), found.size_bytes, found.mtime_ns)
     image_id = sha256_bytes(data)
-    return ImageRecord(found.path, image_id, found.label, side(image_id), image_id, decoded.width_px,
-                       decoded.height_px, len(data), found.mtime_ns, decoded.format)
+    write_thumbnail(thumbnails, image_id, decoded.image)
+    seen = looks(decoded.image)
+    return ImageRecord(
+        found.path, image_id, found.label, found.side or "train", "", decoded.width_px, decoded.height_px, len(data),
+        found.mtime_ns, decoded.format, **asdict(measure(decoded.image)), fixed_side=found.side is not None,
+    ), Seen(image_id, "", seen.phash, seen.phash_mirrored, seen.signature)
 
 
-def _read_all(found: Sequence[FoundFile], side: Callable[[str], Side]) -> Iterator[ImageRecord | Skipped]:
+def write_thumbnail(folder: Path, image_id: str, image: Image.Image) -> bytes:
+    """Keep the JPEG of a picture of at most `THUMBNAIL_PX` a side. A cache: written whole, but not forced to disk."""
+    data = jpeg_bytes(image, side_px=THUMBNAIL_PX)
+    file = thumbnail_file(folder, image_id)
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}.part")
+        part.write_bytes(data)
+        part.replace(file)
+    return data
+
+
+def thumbnail_file(folder: Path, image_id: str) -> Path:
+    """Where the thumbnail of an image id is kept."""
+    return folder / image_id[:2] / f"{image_id}.jpg"
+
+
+def _group(catalog: Catalog, rule: SplitRule) -> tuple[str, ...]:
+    """Give pictures without a group one, and say which groups were joined across the split."""
+    if all(record.group_id for record in catalog.images().values()):
+        return ()
+    groups = group_new(catalog.seen())
+    sides, mixed = sides_of(groups, catalog.sides(), seed=rule.seed, valid_pct=rule.valid_pct, test_pct=rule.test_pct)
+    catalog.store_groups(groups, sides)
+    if not mixed:
+        return ()
+    return (f"{len(mixed)} groups of near-duplicates stood on both sides of the split until a new picture linked "
+            "them; they are training pictures now. Validation pictures among them no longer count.",)
+
+
+def _leaks(images: Iterable[ImageRecord]) -> tuple[str, ...]:
+    """In a train/valid/test layout: near-duplicates that stand in different folders of it."""
+    sides: dict[str, set[str]] = defaultdict(set)
+    paths: dict[str, list[str]] = defaultdict(list)
+    for record in images:
+        if record.fixed_side:
+            sides[record.group_id].add(record.side)
+            paths[record.group_id].append(record.path)
+    leaks = [paths[group_id] for group_id, seen in sides.items() if len(seen) > 1]
+    if not leaks:
+        return ()
+    return (f"{len(leaks)} groups of near-duplicates stand in more than one of train/, valid/ and test/, which "
+            f"flatters the accuracy. The first: {', '.join(map(repr, leaks[0][:3]))}. Move or remove one of each.",)
+
+
+def _read_all(found: Sequence[FoundFile], thumbnails: Path) -> Iterator[tuple[ImageRecord, Seen] | Skipped]:
     """In threads: Pillow's decoders and the hash let go of the interpreter's lock."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for batch in _batches(iter(found), _BATCH):
-            yield from pool.map(lambda item: read_file(item, side), batch)
+            yield from pool.map(lambda item: read_file(item, thumbnails), batch)
 
 
-def _walk(root: Path, folder: Path) -> Iterator[FoundFile]:
+def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Visible files with whether they are links; links are never followed."""
     for entry in os.scandir(folder):
         if entry.name.startswith("."):
             continue
-        path = Path(entry.path)
-        relative = path.relative_to(root).as_posix()
         if entry.is_symlink():
-            yield _found(root, path, relative, ("link", f"{relative!r} is a link, which Shoebox never follows. "
-                                                        "Put the file itself there."))
+            yield Path(entry.path), True
         elif entry.is_dir():
-            yield from _walk(root, path)
+            yield from _walk(Path(entry.path))
         else:
-            yield _found(root, path, relative, None)
+            yield Path(entry.path), False
 
 
-def _found(root: Path, path: Path, relative: str, fault: tuple[str, str] | None) -> FoundFile:
-    status = path.lstat()
-    if "/" not in relative and fault is None:
+def _has_sides(root: Path) -> bool:
+    """Whether the top folders are train, valid and test folders, and not classes."""
+    names = {entry.name.casefold() for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith(".")}
+    return "train" in names and len(names) > 1 and names <= _SIDE_FOLDERS.keys()
+
+
+def _found(root: Path, path: Path, *, link: bool, layout: bool) -> FoundFile:
+    relative, fault = path.relative_to(root).as_posix(), None
+    side = _SIDE_FOLDERS.get(relative.split("/")[0].casefold()) if layout else None
+    inner = relative.partition("/")[2] if layout else relative
+    if link:
+        fault = ("link", f"{relative!r} is a link, which Shoebox never follows. Put the file itself there.")
+    elif "/" not in inner:
         fault = ("no_class", f"{relative!r} stands in no class folder. Put it into the folder of its class.")
     if any("\udc80" <= char <= "\udcff" for char in relative):
-        shown = relative.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        relative, fault = shown, ("bad_name", f"{shown!r} has a name that is not valid Unicode. Rename it.")
-    label = unicodedata.normalize("NFC", relative.split("/")[0])
-    return FoundFile(relative, path, label, status.st_size, status.st_mtime_ns, fault)
+        relative = relative.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        fault = ("bad_name", f"{relative!r} has a name that is not valid Unicode. Rename it.")
+    status = path.lstat()
+    label = unicodedata.normalize("NFC", inner.split("/")[0])
+    return FoundFile(relative, path, label, status.st_size, status.st_mtime_ns, side, fault)
 
 
 def _unchanged(item: FoundFile, images: Mapping[str, ImageRecord], skipped: Mapping[str, Skipped]) -> bool:
     known = images.get(item.path) or skipped.get(item.path)
     return known is not None and (known.size_bytes, known.mtime_ns) == (item.size_bytes, item.mtime_ns)
+
+
+def _other_bytes(before: ImageRecord | None, now: ImageRecord) -> bool:
+    return before is not None and before.image_id != now.image_id
 
 
 def _batches(items: Iterator[_T], size: int) -> Iterator[list[_T]]:

@@ -1,0 +1,100 @@
+"""What a scan measures of each picture, from a copy of at most 256 pixels a side.
+
+The hash is pHash-64 (as in the ImageHash library: a 32 x 32 grey copy, its 8 x 8 lowest DCT coefficients, each
+against their median). The quality numbers are raw; thresholds belong to whoever judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+__all__ = ["Looks", "Measures", "looks", "measure", "perceptual_hash"]
+
+_SIDE = 32
+_KEPT = 8
+_FLAT_STD = 2.0
+_SMALL_PX = 64
+_SIGNATURE_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Numbers of one picture.
+
+    Attributes
+    ----------
+    dark, light : float
+        Perceived brightness that 1 % of the pixels of a 64-pixel copy exceed, and that 5 % stay below, 0 to 1.
+    sharpness : float
+        Standard deviation of the edges of a 64-pixel grey copy, 0 to 255; lower is blurrier.
+    information : float
+        Entropy of the grey values in bits, 0 to 8.
+    """
+
+    dark: float = 0.0
+    light: float = 0.0
+    sharpness: float = 0.0
+    information: float = 0.0
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What finds a picture's near-duplicates.
+
+    Attributes
+    ----------
+    phash, phash_mirrored : str
+        64 bits in hexadecimal, of the picture and its mirror image; empty for a picture that is nearly one colour,
+        which would resemble every other such picture.
+    signature : bytes
+        256 grey values, 16 x 16.
+    """
+
+    phash: str
+    phash_mirrored: str
+    signature: bytes
+
+
+def looks(image: Image.Image) -> Looks:
+    """Hashes and signature of an upright RGB picture of at most 256 pixels a side."""
+    grey = image.convert("L")
+    small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), np.float64)
+    signature = grey.resize((_SIGNATURE_SIDE, _SIGNATURE_SIDE), Image.Resampling.BOX).tobytes()
+    if small.std() < _FLAT_STD:
+        return Looks("", "", signature)
+    return Looks(perceptual_hash(small), perceptual_hash(small[:, ::-1]), signature)
+
+
+def measure(image: Image.Image) -> Measures:
+    """Measure an upright RGB picture of at most 256 pixels a side."""
+    small = image.copy()
+    small.thumbnail((_SMALL_PX, _SMALL_PX))
+    edges = np.asarray(small.convert("L").filter(ImageFilter.FIND_EDGES), np.float32)
+    light, dark = np.percentile(_brightness(np.asarray(small, np.float32)), (5, 99))
+    return Measures(float(dark), float(light), float(edges.std()), float(image.convert("L").entropy()))
+
+
+def perceptual_hash(grey: NDArray[np.float64]) -> str:
+    """PHash-64 of a (32, 32) array of grey values, as 16 hexadecimal digits."""
+    low = (_DCT @ grey @ _DCT.T).ravel()
+    middle = np.sort(low)[31:33].mean()
+    return f"{int.from_bytes(np.packbits(low > middle).tobytes(), 'big'):016x}"
+
+
+def _cosines() -> NDArray[np.float64]:
+    """The first 8 rows of the type-II DCT of length 32."""
+    rows, columns = np.mgrid[:_KEPT, :_SIDE]
+    return np.asarray(2 * np.cos(np.pi * rows * (2 * columns + 1) / (2 * _SIDE)), np.float64)
+
+
+_DCT = _cosines()
+
+
+def _brightness(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Perceived brightness, 0 to 1 (the HSP colour model)."""
+    return np.asarray(np.sqrt(pixels**2 @ np.asarray([0.241, 0.691, 0.068], np.float32)) / 255)
+

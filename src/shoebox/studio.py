@@ -44,7 +44,7 @@ def rank(ds: Dataset, learn: Learner | None = None) -> Ranking:
                                "shoebox.rank(ds, learn).")
     if learn is not None:
         ds.save_predictions(predictions)
-    ranking = rank_predictions(predictions, {record.path: record for record in ds.images})
+    ranking = rank_predictions(predictions, {r.path: r for r in ds.images if r.side != "test"})
     if ranking.note:
         warnings.warn(ranking.note, ShoeboxWarning, stacklevel=2)
     return ranking

@@ -51,13 +51,16 @@ def read_member(folder: str | os.PathLike[str], name: str, max_bytes: int) -> by
         raise BundleError(f"{place} is missing. Export the model again, or get a whole copy.") from None
     except OSError as error:
         raise _unreadable(Path(folder) / name, place, error) from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         _check_regular(Path(folder) / name, handle, place)
         size_bytes = os.fstat(handle).st_size
         if size_bytes > max_bytes:
             raise BundleError(f"{place} has {size_bytes:,} bytes; at most {max_bytes:,} were expected. Export the "
                               "model again, or get an unchanged copy.")
-        return file.read(max_bytes + 1)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(max_bytes + 1)
+    finally:
+        os.close(handle)
 
 
 def _check_regular(path: Path, handle: int, place: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
 from shoebox.types import DecisionKind, Issue, Side
@@ -54,7 +54,7 @@ class View:
     page_size: int = 24
 
     def __post_init__(self) -> None:
-        if self.side not in (None, *get_args(Side)):
+        if self.side not in (None, "train", "valid"):  # a sealed test is not reviewed
             raise ValueError(f"A side is 'train', 'valid' or None for both; {self.side!r} came.")
         if self.status not in get_args(Status):
             raise ValueError(f"A status is 'all', 'undecided' or 'decided'; {self.status!r} came.")
@@ -128,7 +128,8 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain dicts, lists and numbers."""
-        return asdict(self)
+        return {**vars(self), "items": [dict(vars(item)) for item in self.items], "counts": dict(vars(self.counts)),
+                "classes": [dict(vars(row)) for row in self.classes]}
 
 
 def snapshot(issues: Sequence[Issue], decisions: Mapping[str, Standing], view: View,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from shoebox.data import Plan
@@ -42,7 +42,8 @@ class PlanSummary:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain dicts, lists and numbers."""
-        return asdict(self)
+        return {**vars(self), "classes": [dict(vars(row)) for row in self.classes],
+                "moves": [list(move) for move in self.moves], "stale": list(self.stale)}
 
 
 def summarise(plan: Plan, labels: Iterable[str]) -> PlanSummary:

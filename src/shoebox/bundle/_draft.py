@@ -1,0 +1,101 @@
+"""The files of a new bundle, in memory, from what is known and what was measured."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Protocol
+
+from shoebox.bundle._card import model_card
+from shoebox.bundle._folder import CARD, MANIFEST, MODEL
+from shoebox.bundle._manifest import PROTOCOL, Manifest
+from shoebox.bundle._records import DatasetRecord, FileRecord, Parity, Preprocessing
+
+__all__ = ["Draft", "Picture", "Pictures"]
+
+_LIBRARIES = ("fastai", "torch", "onnx", "onnxscript", "onnxruntime", "pillow", "shoebox")
+
+
+class Picture(Protocol):
+    """What an export needs of a data set's record."""
+
+    @property
+    def path(self) -> str:
+        """Relative to the data set."""
+
+    @property
+    def label(self) -> str:
+        """The class it is filed under."""
+
+    @property
+    def side(self) -> str:
+        """`train` or `valid`."""
+
+
+class Pictures(Protocol):
+    """What an export needs of a data set; `shoebox.Dataset` has it."""
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+
+    @property
+    def images(self) -> Sequence[Picture]:
+        """All pictures, ordered by path."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its class names."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over paths and image ids."""
+
+    def file(self, path: str) -> Path:
+        """Where a picture stands on disk."""
+
+
+class Draft:
+    """The parts of the manifest that are known before anything is measured."""
+
+    def __init__(self, name: str, classes: tuple[str, ...], pipeline: Preprocessing, ds: Pictures,
+                 model: bytes) -> None:
+        counts = Counter(unicodedata.normalize("NFC", picture.label) for picture in ds.images)
+        self._name = name
+        self._classes = classes
+        self._pipeline = pipeline
+        self._dataset = DatasetRecord(ds.fingerprint, {label: counts[label] for label in classes})
+        self._model = model
+        self._created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._versions = {library: _version(library) for library in _LIBRARIES}
+
+    def manifest(self, parity: Parity, metrics: dict[str, int | float], card: bytes) -> Manifest:
+        """The manifest, read back once, so that what cannot be read is not written."""
+        files = {MODEL: _record(self._model), CARD: _record(card)}
+        manifest = Manifest(PROTOCOL, self._name, self._created, self._classes, self._pipeline, 1.0, None, metrics,
+                            parity, self._dataset, self._versions, files)
+        return Manifest.from_json(manifest.to_json())
+
+    def contents(self, parity: Parity, correct: int | None) -> dict[str, bytes]:
+        """Every file of the bundle; the manifest last."""
+        card = model_card(name=self._name, created=self._created, counts=self._dataset.counts,
+                          fingerprint=self._dataset.fingerprint, correct=correct, n=parity.n,
+                          preprocessing=self._pipeline, parity=parity, versions=self._versions).encode("utf-8")
+        metrics = {} if correct is None else {"accuracy": correct / parity.n, "n_images": parity.n}
+        return {MODEL: self._model, CARD: card, MANIFEST: self.manifest(parity, metrics, card).to_json()}
+
+
+def _record(data: bytes) -> FileRecord:
+    return FileRecord(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "unknown"

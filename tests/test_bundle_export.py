@@ -312,7 +312,7 @@ def test_a_network_that_torch_cannot_convert_is_a_sentence(ds, learn, tmp_path):
 
 
 def test_a_data_set_without_pictures_is_refused(ds, learn, tmp_path):
-    with pytest.raises(BundleError, match="no pictures"):
+    with pytest.raises(BundleError, match="no validation or training pictures"):
         export(learn, replace(all_valid(ds), images=()), tmp_path / "model")
 
 
@@ -434,6 +434,14 @@ def test_without_validation_pictures_others_are_used_and_it_is_said(ds, learn, t
     assert "On 34 pictures it repeats" in str(report) and "right" not in str(report)
     assert "not measured" in str(manifest)
     assert "Not measured" in (tmp_path / "model" / "MODEL_CARD.md").read_text("utf-8")
+
+
+def test_sealed_pictures_are_never_asked(ds):
+    sides = [replace(record, side="test" if i % 2 else "train") for i, record in enumerate(ds.images)]
+    chosen, side = pick(sides, 500)
+    assert side == "any" and {record.side for record in chosen} == {"train"}
+    with pytest.raises(BundleError, match="no validation or training pictures"):
+        pick(sides[1::2], 500)
 
 
 def test_too_many_pictures_are_thinned_out_evenly(ds):

@@ -30,13 +30,17 @@ Side = Literal["valid", "any"]
 
 
 def pick(pictures: Sequence[Picture], at_most: int) -> tuple[list[Picture], Side]:
-    """The validation pictures, or any when there are none; evenly spread over the list when there are too many."""
+    """The validation pictures, or those of training when there are none; never sealed ones.
+
+    Evenly spread over the list when there are more than `at_most`.
+    """
     side: Side = "valid"
     chosen = [picture for picture in pictures if picture.side == "valid"]
     if not chosen:
-        side, chosen = "any", list(pictures)
+        side, chosen = "any", [picture for picture in pictures if picture.side != "test"]
     if not chosen:
-        raise BundleError("The data set has no pictures, so there is nothing to check the export on. Add pictures.")
+        raise BundleError("The data set has no validation or training pictures, so there is nothing to check the "
+                          "export on. Add pictures.")
     if len(chosen) > at_most:
         chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, at_most).round().astype(int)]
     return chosen, side

@@ -149,6 +149,6 @@ def _rows(root: Path, done: Sequence[Move], *, back: bool) -> list[ImageRecord]:
     rows = []
     for move in done:
         path, label = (move.path, move.record.label) if back else (move.target, move.new_label)
-        if label is not None:
+        if label is not None and move.record.format:  # a file from quarantine is for the next scan to judge
             rows.append(replace(move.record, path=path, label=label, mtime_ns=(root / path).stat().st_mtime_ns))
     return rows

@@ -9,15 +9,17 @@ import hashlib
 import html
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import RLock
+from typing import cast
 
 from PIL import Image
 
 from shoebox.data._apply import ApplyResult, Plan, make_plan, run_apply
-from shoebox.data._catalog import Catalog, ImageRecord
+from shoebox.data._catalog import Catalog, ImageRecord, Move
 from shoebox.data._decisions import Decision, Journal
+from shoebox.data._exchange import MergeReport, read_decisions, sort_out, write_decisions
 from shoebox.data._files import atomic_write_bytes, check_label, folder_lock, safe_join
 from shoebox.data._images import jpeg_bytes, open_image
 from shoebox.data._predictions import Predictions
@@ -31,6 +33,7 @@ from shoebox.data._scan import (
     thumbnail_file,
     write_thumbnail,
 )
+from shoebox.data._trash import Trashed, find_trashed, quarantine_moves, restore_moves
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind, Side
 
@@ -190,11 +193,7 @@ class Dataset:
         """
         with self._lock, self._exclusive():
             plan = self.plan() if plan is None else plan
-            if not plan:
-                return ApplyResult(0, plan.stale)
-            apply = self._catalog.begin_apply(plan.moves, at=_now())
-            result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
-            self._reload()
+            result = self._move(plan.moves, progress)
             return ApplyResult(result.moved, plan.stale + result.failed)
 
     def undo_apply(self, progress: Progress | None = None) -> ApplyResult:
@@ -207,6 +206,64 @@ class Dataset:
             result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
             self._reload()
             return result
+
+    def quarantine(self) -> ApplyResult:
+        """Move files that are no usable pictures to `.shoebox/quarantine`; `restore` brings them back."""
+        with self._lock, self._exclusive():
+            result = self._move(quarantine_moves(self.root, self.report.skipped))
+        self.scan()
+        return result
+
+    def trash(self) -> list[Trashed]:
+        """What was removed or quarantined and is still there, oldest first."""
+        return find_trashed(self.root, self._catalog.applies("done"))
+
+    def restore(self, *paths: str) -> ApplyResult:
+        """Bring pictures from the trash or quarantine back to where they came from; without `paths`, all of them."""
+        with self._lock, self._exclusive():
+            result = self._move(restore_moves(self.root, self.trash(), paths or None))
+        self.scan()
+        return result
+
+    def empty_trash(self, confirm: int | None = None) -> str:
+        """Delete for ever what is in the trash and quarantine; the only thing in Shoebox that deletes pictures.
+
+        Without `confirm` nothing happens: the sentence says how many files there are, which is the number to pass.
+        """
+        with self._lock, self._exclusive():
+            there = self.trash()
+            size = f"{len(there)} files with {sum(item.size_bytes for item in there) / 1e6:.1f} MB"
+            if confirm is None or confirm != len(there):
+                return f"The trash holds {size}. To delete them for ever: ds.empty_trash(confirm={len(there)})"
+            for item in there:
+                self.file(item.kept_at).unlink()
+            return f"Deleted {size}."
+
+    def export_decisions(self, file: str | os.PathLike[str]) -> Path:
+        """Write the standing decisions as `.csv` or `.jsonl`, for another person or for the record."""
+        path = Path(file)
+        atomic_write_bytes(path, write_decisions(self.decisions.values(), self._images, path.suffix))
+        return path
+
+    def import_decisions(self, file: str | os.PathLike[str]) -> MergeReport:
+        """Take in decisions that `export_decisions` wrote; pictures are known by content, not by path.
+
+        Where both have decided differently, nothing is overwritten: the report names the picture and both opinions.
+        """
+        rows, report = sort_out(read_decisions(Path(file)), self._images, self.decisions)
+        for path, row in rows:
+            kind, label = cast(DecisionKind, row["kind"]), row["label"] or None
+            self.decide(path, kind, label, who=row["who"], reason=row["reason"])
+        return report
+
+    def _move(self, moves: Sequence[Move], progress: Progress | None = None) -> ApplyResult:
+        """One apply: written down, carried out, written down."""
+        if not moves:
+            return ApplyResult(0)
+        apply = self._catalog.begin_apply(moves, at=_now())
+        result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
+        self._reload()
+        return result
 
     def save_predictions(self, predictions: Predictions, name: str = "ranking") -> None:
         """Keep predictions beside the catalog, under a name, for another notebook to rank or compare with."""

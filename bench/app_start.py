@@ -32,13 +32,14 @@ learn = load_learner(sys.argv[1])
 with learn.no_bar(): label = learn.predict(sys.argv[2])[0]
 again = lambda: learn.predict(sys.argv[2])
 """
-FRAME = """
+FRAME = r"""
 import time; start = time.perf_counter()
 import sys
 {body}
 first = time.perf_counter() - start
-import resource, json
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+import json, re
+# not ru_maxrss, which a child inherits from its parent
+peak = int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]) / 1024
 times = []
 for _ in range(10):
     begin = time.perf_counter(); again(); times.append(time.perf_counter() - begin)

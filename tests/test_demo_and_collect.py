@@ -11,7 +11,8 @@ from tests._pictures import AWKWARD, CYRILLIC, draw, folders, save
 
 
 def hashes(root):
-    return {path.relative_to(root).as_posix(): sha256_file(path) for path in root.rglob("*.jpg") if ".shoebox" not in path.parts}
+    pictures = (path for path in root.rglob("*.jpg") if ".shoebox" not in path.parts)
+    return {path.relative_to(root).as_posix(): sha256_file(path) for path in pictures}
 
 
 @pytest.fixture(scope="module")

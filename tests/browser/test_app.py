@@ -555,3 +555,13 @@ def test_percentages_never_claim_certainty(visitor: Visitor) -> None:
     assert words == ["100%", "over 99%", "99%", "50%", "1%", "under 1%", "0%"]
     assert visitor.page.evaluate("stage.module.fit(4000, 1, 1280)") == {"width": 1280, "height": 1}
     assert visitor.page.evaluate("stage.module.fit(30, 40, 1280)") == {"width": 30, "height": 40}
+
+
+def test_a_low_window_can_be_scrolled_to_the_end(visitors: Callable[..., Visitor], server: Server) -> None:
+    card = Card(visitors(viewport={"width": 640, "height": 260}).page).open(server.url)
+    card.choose(plain("blue")).expect_answer(BLUE)
+    last = card.page.get_by_text("is not stored")
+    expect(last).not_to_be_in_viewport()
+    card.page.mouse.move(320, 200)
+    card.page.mouse.wheel(0, 5000)
+    expect(last).to_be_in_viewport()

@@ -329,3 +329,11 @@ def test_a_full_disk_stops_nothing_else_and_loses_nothing(root, monkeypatch):
     result = ds.apply()
     assert result.moved == 1 and "No space left" in str(result) and contents(root) == before
     assert set(ds.decisions) == {"black/picture-000.jpg"}, "the decision that was not carried out still stands"
+
+
+def test_a_data_set_draws_itself(root):
+    save(root / AWKWARD / "a.jpg", draw(4))
+    ds = Dataset(root)
+    assert "<b>" not in ds._repr_html_() and "&lt;b&gt;" in ds._repr_html_() and CYRILLIC in ds._repr_html_()
+    assert ds.sheet(per_class=3, side_px=40).size == (120, 160)
+    assert repr(ds) == "Dataset('bears': 31 pictures, 4 classes)"

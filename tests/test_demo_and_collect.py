@@ -74,3 +74,32 @@ def test_collecting_into_itself_or_from_nowhere_is_refused(tmp_path):
     for source, target in ((found, found), (found, found / "in"), (found / "a", found), (tmp_path / "no", found)):
         with pytest.raises(DatasetError):
             shoebox.collect_folder(source, target)
+
+
+def test_collecting_again_leaves_mended_labels_and_removed_pictures_as_they_are(tmp_path):
+    """Shipped bug: a second collect copied relabelled pictures back into their old class, and removed ones too."""
+    found = folders(tmp_path / "found", {"a": 4, "b": 4})
+    ds, _ = shoebox.collect_folder(found, tmp_path / "mine")
+    ds.decide("a/picture-000.jpg", "relabel", "b")
+    ds.decide("a/picture-001.jpg", "remove")
+    ds.apply()
+    before = hashes(tmp_path / "mine")
+    ds, report = shoebox.collect_folder(found, tmp_path / "mine")
+    assert (report.added, report.already_there) == (0, 8) and hashes(tmp_path / "mine") == before
+
+
+def test_collecting_keeps_a_train_and_valid_layout(tmp_path):
+    """Shipped bug: train/cat/0.jpg was copied to cat/cat/0.jpg, and its namesake in valid/ was left out."""
+    folders(tmp_path / "found" / "train", {"cat": 3, "dog": 3})
+    save(tmp_path / "found" / "valid" / "cat" / "picture-000.jpg", draw(90))
+    ds, report = shoebox.collect_folder(tmp_path / "found", tmp_path / "mine")
+    assert report.added == 7 and ds.classes == ("cat", "dog")
+    assert ds.record("valid/cat/picture-000.jpg").side == "valid"
+
+
+def test_a_long_list_of_left_out_files_says_that_it_goes_on(tmp_path):
+    found = folders(tmp_path / "found", {"a": 2})
+    for number in range(15):
+        save(found / f"stray-{number}.jpg", draw(number))
+    _, report = shoebox.collect_folder(found, tmp_path / "mine")
+    assert len(report.skipped) == 15 and "and 5 more" in str(report)

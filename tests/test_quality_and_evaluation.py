@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,7 +68,7 @@ def test_rows_follow_their_picture_when_it_moves_and_new_pictures_are_said_to_be
              "c/new.jpg": record("c/new.jpg", "c", "id2")}
     ranking = rank_predictions(p, moved)
     assert {i.path: i.given_label for i in ranking} == {"a/0.jpg": "a", "b/1.jpg": "b"}
-    assert all(issue.score > 0.5 for issue in ranking) and "1 pictures are newer" in ranking.note
+    assert all(issue.score > 0.5 for issue in ranking) and "1 pictures have no prediction" in ranking.note
 
 
 def test_predictions_in_sample_are_ranked_with_a_warning_only():
@@ -103,6 +105,11 @@ def test_predictions_travel_through_bytes():
     assert (again.pred_probs == p.pred_probs).all()
     with pytest.raises(PredictionsError, match="cannot be read"):
         Predictions.from_bytes(p.to_bytes()[:-30])
+    for position in range(0, len(p.to_bytes()), 7):
+        damaged = bytearray(p.to_bytes())
+        damaged[position] ^= 0xFF
+        with contextlib.suppress(PredictionsError):  # a flipped byte may be one that does not matter
+            Predictions.from_bytes(bytes(damaged))
 
 
 def test_classes_that_the_model_does_not_know_are_named():
@@ -128,6 +135,8 @@ def test_before_and_after_are_measured_on_the_same_pictures():
     assert "same 2 validation pictures" in str(result)
     with pytest.raises(PredictionsError, match="not held out"):
         compare(predictions([[1, 0, 0]], [0]), after)
+    with pytest.raises(PredictionsError, match="`before` is None"):
+        compare(None, after)
     with pytest.raises(PredictionsError, match="no validation picture in common"):
         compare(predictions([[1, 0, 0]], [0], origins="held_out", ids=("z",)), after)
 

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -87,7 +88,8 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_the_message_before_i
 
     monkeypatch.setattr(_voila._Line, "set_nodelay", lambda handler, value: done.append(value))
     monkeypatch.setattr(_voila.VoilaKernelWebsocketHandler, "open", connect)
-    asyncio.run(_voila._Line.open(object.__new__(_voila._Line), "a-kernel"))
+    with ThreadPoolExecutor(1) as pool:  # Playwright keeps a loop running in the main thread
+        pool.submit(lambda: asyncio.run(_voila._Line.open(object.__new__(_voila._Line), "a-kernel"))).result()
     assert done == [True, "a-kernel"]
 
 

@@ -113,6 +113,23 @@ def test_a_planted_wrong_label_comes_first(ds, learn):
     assert [i.path for i in again] == [i.path for i in ranking], "saved: a restarted notebook ranks at once"
 
 
+def test_a_learner_still_knows_its_pictures_after_an_apply(ds, learn):
+    """Shipped bug: relabelled pictures fell out of the ranking and of the evaluation until the next training."""
+    valid = next(r for r in ds.images if r.side == "valid" and r.label == "red")
+    before = {issue.image_id for issue in shoebox.rank(ds, learn)}
+    ds.decide(valid.path, "relabel", CYRILLIC)
+    ds.apply()
+    try:
+        assert {issue.image_id for issue in shoebox.rank(ds, learn)} == before
+        evaluation = shoebox.evaluate(learn, ds)
+        row = evaluation.predictions.image_ids.index(valid.image_id)
+        assert evaluation.predictions.classes[evaluation.predictions.labels[row]] == CYRILLIC
+    finally:
+        ds.undo_apply()
+    assert {issue.image_id for issue in shoebox.rank(ds, learn)} == before
+    ds.undo_decision()
+
+
 def test_ranking_before_training_has_a_sentence(tmp_path):
     fresh = Dataset(folders(tmp_path / "fresh", {"a": 3, "b": 3}))
     with pytest.raises(PredictionsError, match="Train first"):

@@ -106,3 +106,78 @@ def test_a_table_that_is_no_decisions_has_a_sentence(root, tmp_path, name, conte
         Dataset(root).import_decisions(tmp_path / name)
     with pytest.raises(DatasetError, match=r"\.csv or \.jsonl"):
         Dataset(root).export_decisions(tmp_path / "x.xlsx")
+
+
+def test_an_undo_that_could_not_bring_everything_back_can_be_repeated(root):
+    """Shipped bug: a file whose old name was taken stayed in the trash, out of reach of undo and restore."""
+    ds = Dataset(root)
+    ds.decide("black/picture-000.jpg", "remove")
+    ds.decide("black/picture-001.jpg", "remove")
+    ds.apply()
+    save(root / "black" / "picture-000.jpg", draw(800))
+    result = ds.undo_apply()
+    assert result.moved == 1 and len(result.failed) == 1 and "another file" in str(result)
+    assert [item.path for item in ds.trash()] == ["black/picture-000.jpg"]
+    (root / "black" / "picture-000.jpg").unlink()
+    assert ds.undo_apply().moved == 1 and not ds.trash()
+    assert set(ds.decisions) == {"black/picture-000.jpg", "black/picture-001.jpg"}
+
+
+def test_two_pictures_removed_from_one_path_both_come_back(root):
+    """Shipped bug: only the newer one did."""
+    ds = Dataset(root)
+    before = {ds.record("black/picture-000.jpg").image_id}
+    ds.decide("black/picture-000.jpg", "remove")
+    ds.apply()
+    save(root / "black" / "picture-000.jpg", draw(801))
+    ds.scan()
+    before.add(ds.record("black/picture-000.jpg").image_id)
+    ds.decide("black/picture-000.jpg", "remove")
+    ds.apply()
+    assert ds.restore("black/picture-000.jpg").moved == 2
+    assert before <= {record.image_id for record in ds.images}
+
+
+def test_an_import_is_taken_whole_or_not_at_all(root, tmp_path):
+    """Shipped bug: rows before a bad one were taken in, and of two rows for one picture the last won in silence."""
+    ds = Dataset(root)
+    one = ds.record("black/picture-000.jpg")
+    rows = [{"path": one.path, "image_id": one.image_id, "kind": "keep"},
+            {"path": one.path, "image_id": one.image_id, "kind": "remove", "who": "Bo"}]
+    file = tmp_path / "d.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    report = ds.import_decisions(file)
+    assert (report.added, len(report.conflicts)) == (1, 1) and ds.decisions[one.path].kind == "keep"
+    ds.undo_decision()
+    file.write_text("\n".join(map(json.dumps, [rows[0], rows[1] | {"kind": "banana"}])))
+    with pytest.raises(DatasetError, match=r"Row 2.*banana"):
+        ds.import_decisions(file)
+    assert not ds.decisions
+
+
+def test_odd_line_ends_inside_a_reason_travel(root, tmp_path):
+    """Shipped bug: U+2028 in a reason made our own export unreadable."""
+    ds = Dataset(root)
+    ds.decide("black/picture-000.jpg", "keep", reason="one\u2028two\u0085three")
+    file = ds.export_decisions(tmp_path / "d.JSONL")
+    ds.undo_decision()
+    assert ds.import_decisions(file.rename(tmp_path / "d.jsonl")).added == 1
+    assert ds.decisions["black/picture-000.jpg"].reason == "one\u2028two\u0085three"
+
+
+@pytest.mark.parametrize("wish", [{"test_pct": 0.9}, {"seed": "x"}, {"valid_pct": 1}, {"valid_pct": -0.1},
+                                  {"seed": 2**70}])
+def test_a_wrong_split_is_refused_and_not_remembered(root, wish):
+    """Shipped bug: Dataset(path, seed="x") could never be opened again."""
+    with pytest.raises(DatasetError, match="expected"):
+        Dataset(root, **wish)
+    assert len(Dataset(root).images) == 18
+
+
+def test_a_name_with_a_backslash_and_a_file_in_the_catalogs_place_have_sentences(root, tmp_path):
+    save(root / "black" / "x\\y.jpg", draw(802))
+    assert {item.cause for item in Dataset(root).report.skipped} == {"bad_name"}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".shoebox").write_text("a file")
+    with pytest.raises(DatasetError, match="cannot be written"):
+        Dataset(tmp_path / "other")

@@ -2,7 +2,8 @@
 
 The map of the house. The studio makes a classifier, the app serves one; arrows only go down.
 
-    cli, studio      the glue: one function per step
+    cli, tour        the command line, and the tour that `shoebox demo` makes
+    studio           the glue: one function per step
     apps/            the app a visitor sees                                   (app half)
     widgets/         the cleaner and the uploader
     collect/  demo/  quality/  review/  training/  evaluation/  bundle/       siblings

@@ -18,7 +18,7 @@ _ABOUT = "From a shoebox of photos to a classifier you can share."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it worked, 1 with a sentence on stderr when not, 130 when it was interrupted."""
+    """Run one command: 0 when it worked, 1 with a sentence on stderr when not, 2 for unknown words, 130 interrupted."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"shoebox: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. Nothing is lost; run the same command again to go on.", file=sys.stderr)
+        print("\nStopped. Your files are whole; run the same command again (a training starts over).", file=sys.stderr)
         return 130
 
 
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--data", type=Path, default=Path("work/demo"), help="where the data set goes (%(default)s)")
     demo.add_argument("--model", type=Path, default=Path("models/demo"), help="where the bundle goes (%(default)s)")
     demo.add_argument("--notebook", type=Path, default=Path("notebooks/app.ipynb"), help="what is served (%(default)s)")
-    demo.add_argument("--seed", type=int, default=42, help="decides which faults are planted (%(default)s)")
+    demo.add_argument("--seed", type=int, default=42, help="of the planted faults and the training (%(default)s)")
     demo.add_argument("--no-serve", action="store_true", help="stop before serving")
     demo.add_argument("--port", type=int, default=None, help=f"{DEFAULT_PORT}, or a free one when that is taken")
     demo.set_defaults(run=_demo)
@@ -80,7 +80,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> int:
-    print(shoebox.Dataset(options.folder).report)
+    report = shoebox.Dataset(options.folder).report
+    print(report)
+    for item in report.skipped[10:]:
+        print(f"  left out: {item.sentence}")
     return 0
 
 

@@ -23,7 +23,7 @@ __all__ = ["ImageClassifierCleaner", "clean", "evaluate", "export", "rank"]
 
 
 def rank(ds: Dataset, learn: Learner | None = None) -> Ranking:
-    """Every picture of the data set, most suspicious label first.
+    """Every picture that has a prediction, most suspicious label first; a sealed test is left out.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def clean(ds: Dataset, ranking: Ranking | None = None, **kwargs: Any) -> Cleaner
 
 
 def evaluate(learn: Learner, ds: Dataset) -> Evaluation:
-    """The finished model's answers on the validation pictures of `ds`."""
+    """The finished model's answers on the learner's validation pictures, with the labels of `ds`."""
     return Evaluation(_predictions(learn, ds, final=True), ds.thumbnail)
 
 

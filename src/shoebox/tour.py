@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import shoebox
 from shoebox.data import Dataset
 from shoebox.demo import Planted, planted, write
-from shoebox.errors import BundleError
+from shoebox.errors import BundleError, PredictionsError
 from shoebox.quality import Ranking
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _run(data: Path, model: Path, seed: int) -> None:
 def _stands(model: Path, ds: Dataset) -> bool:
     try:
         return shoebox.inspect(model).fingerprint == ds.fingerprint and ds.predictions() is not None
-    except BundleError:
+    except (BundleError, PredictionsError):
         return False
 
 

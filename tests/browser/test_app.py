@@ -19,6 +19,7 @@ import pytest
 from _servers import Server, Visitor, http_status, start_voila, wait_until
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from shoebox.bundle import Manifest
 from shoebox.bundle._records import DatasetRecord, FileRecord, Parity, Preprocessing
@@ -280,8 +281,13 @@ def test_the_keyboard_reaches_the_button(card: Card) -> None:
     card.page.keyboard.press("Tab")
     expect(card.input).to_be_focused()
     assert card.page.locator(".sbx-button").evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
-    with card.page.expect_file_chooser() as chooser:
-        card.page.keyboard.press("Enter")
+    for last in (False, False, True):  # headless Chromium on a loaded machine loses a chooser now and then
+        try:
+            with card.page.expect_file_chooser(timeout=10_000) as chooser:
+                card.page.keyboard.press("Enter")
+            break
+        except PlaywrightTimeoutError:
+            assert not last, "three times Enter, and no file chooser"
     chooser.value.set_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": plain("red")})
     card.expect_answer("red")
 

@@ -23,7 +23,10 @@ class CollectReport:
 
     def __str__(self) -> str:
         lines = [f"{self.added} files copied, {self.already_there} were there already, {len(self.skipped)} left out."]
-        return "\n".join(lines + [f"  left out: {item.sentence}" for item in self.skipped[:10]])
+        lines += [f"  left out: {item.sentence}" for item in self.skipped[:10]]
+        if len(self.skipped) > 10:
+            lines.append(f"  … and {len(self.skipped) - 10} more in `report.skipped`")
+        return "\n".join(lines)
 
     __repr__ = __str__
 
@@ -32,9 +35,10 @@ def collect_folder(source: str | os.PathLike[str], target: str | os.PathLike[str
                    progress: Callable[[int, int], None] | None = None) -> tuple[Dataset, CollectReport]:
     """Copy `source/<class>/…` to `target/<class>/…` and open the result as a data set.
 
-    A file that stands there already with the same bytes is not copied again, so an interrupted copy can be
-    repeated; one with the same name and other bytes is left out with a sentence, never overwritten.
-    What is no picture is copied too: the data set's scan says what is wrong with it.
+    A file whose bytes the data set has already, wherever a relabelling or a removal has moved them, is not copied
+    again, so an interrupted copy can be repeated and mended labels stay mended. One with the same name and other
+    bytes is left out with a sentence, never overwritten. What is no picture is copied too: the data set's scan says
+    what is wrong with it. A train/, valid/, test/ layout is kept.
 
     Raises
     ------
@@ -46,23 +50,32 @@ def collect_folder(source: str | os.PathLike[str], target: str | os.PathLike[str
         raise DatasetError(f"There is no folder {str(source)!r}. Give the folder that holds one folder per class.")
     if origin == root or origin in root.parents or root in origin.parents:
         raise DatasetError(f"{str(source)!r} and {str(target)!r} lie inside one another. Choose another target.")
+    root.mkdir(parents=True, exist_ok=True)
+    known = _known_bytes(Dataset(root))
     found = find_files(origin)
     added, skipped = 0, []
     for number, item in enumerate(found, start=1):
         try:
             if item.fault is not None:
                 raise ImageError(*item.fault)
-            added += _copy(item.file, root / check_label(item.label) / Path(item.path.partition("/")[2]))
+            check_label(item.label)
+            added += _copy(item.file, root / item.path, known)
         except (ImageError, DatasetError, OSError) as error:
             skipped.append(Skipped(item.path, getattr(error, "cause", "not_copied"), str(error)))
         if progress:
             progress(number, len(found))
-    root.mkdir(parents=True, exist_ok=True)
     return Dataset(root), CollectReport(added, len(found) - added - len(skipped), tuple(skipped))
 
 
-def _copy(file: Path, target: Path) -> bool:
+def _known_bytes(ds: Dataset) -> set[str]:
+    """Image ids that the data set has, or had and moved to the trash or the quarantine."""
+    return {record.image_id for record in ds.images} | {item.record.image_id for item in ds.trash()}
+
+
+def _copy(file: Path, target: Path, known: set[str]) -> bool:
     data = file.read_bytes() if file.stat().st_size == 0 else read_bytes(file)
+    if sha256_bytes(data) in known:
+        return False
     if target.exists():
         if sha256_bytes(target.read_bytes()) == sha256_bytes(data):
             return False

@@ -100,7 +100,8 @@ def run_apply(root: Path, catalog: Catalog, apply: ApplyRecord, *, at: str,
             failed.append(Skipped(source, "not_moved", f"{source!r} was not moved: {fault}"))
         if progress:
             progress(number, len(apply.moves))
-    catalog.finish(apply, "undone" if back else "done", done, _rows(root, done, back=back), at=at)
+    left = [move for move in apply.moves if move not in done and (root / move.target).exists()]
+    catalog.finish(apply, "undone" if back else "done", done, _rows(root, done, back=back), left=left, at=at)
     return ApplyResult(len(done), tuple(failed), undone=back)
 
 
@@ -136,7 +137,7 @@ def _run(root: Path, source: str, target: str, image_id: str) -> str | None:
             return f"it is gone, and another file has its new name {target!r}."
         move_file(old, new)
     except FileExistsError:
-        return f"another file has its new name {target!r}. Rename that one and apply again."
+        return f"another file has its new name {target!r}. Rename that one and try again."
     except FileNotFoundError:
         return "it is no longer there."
     except (OSError, DatasetError) as error:

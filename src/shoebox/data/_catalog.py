@@ -119,7 +119,11 @@ class Catalog:
     def __init__(self, path: Path, *, timeout_s: float = 10.0) -> None:
         self._path = path
         self._timeout_s = timeout_s
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatasetError(f"The catalog {path} cannot be written ({error}). Check the permissions, and that "
+                               f"{path.parent.name!r} is a folder.") from None
         with self._transaction() as db:
             self._migrate(db)
 
@@ -236,13 +240,16 @@ class Catalog:
         return ApplyRecord(apply.id, apply.at, "undoing", apply.moves)
 
     def finish(self, apply: ApplyRecord, state: str, done: Sequence[Move], rows: Sequence[ImageRecord],
-               *, at: str) -> None:
-        """Close an apply or an undo: its state, the pictures' new places and the journal in one transaction."""
+               *, left: Sequence[Move], at: str) -> None:
+        """Close an apply or an undo: its state, the pictures' new places and the journal in one transaction.
+
+        An undo that `left` files where they are stays `done` for those, so that it can be tried again.
+        """
         action = "applied" if state == "done" else "unapplied"
-        kept = done if state == "done" else apply.moves
+        final, kept = (state, done) if state == "done" else ("done", left) if left else (state, apply.moves)
         gone = [move.path if state == "done" else move.target for move in done]
         with self._transaction() as db:
-            db.execute("UPDATE applies SET state = ?, moves = ? WHERE id = ?", (state, _dump(kept), apply.id))
+            db.execute("UPDATE applies SET state = ?, moves = ? WHERE id = ?", (final, _dump(kept), apply.id))
             db.executemany("DELETE FROM images WHERE path = ?", [(path,) for path in gone])
             self._replace_images(db, rows)
             db.executemany("INSERT INTO journal (action, target, at) VALUES (?, ?, ?)",

@@ -6,10 +6,10 @@ import contextlib
 import datetime
 import getpass
 import hashlib
-import html
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
 from typing import cast
@@ -29,11 +29,13 @@ from shoebox.data._scan import (
     Progress,
     ScanReport,
     SplitRule,
+    checked_rule,
     scan,
     thumbnail_file,
     write_thumbnail,
 )
 from shoebox.data._trash import Trashed, find_trashed, quarantine_moves, restore_moves
+from shoebox.data._views import contact_sheet, counts_table
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind, Side
 
@@ -66,11 +68,6 @@ class Dataset:
     DatasetError
         No such folder, another split than the one it was opened with, or a catalog that cannot be written.
 
-    Examples
-    --------
-    >>> ds = Dataset("work/digits")  # doctest: +SKIP
-    >>> ds.decide(ds.images[0].path, "relabel", "7")  # doctest: +SKIP
-    >>> ds.apply()  # doctest: +SKIP
     """
 
     def __init__(self, path: str | os.PathLike[str], *, valid_pct: float | None = None, seed: int | None = None,
@@ -197,15 +194,18 @@ class Dataset:
             return ApplyResult(result.moved, plan.stale + result.failed)
 
     def undo_apply(self, progress: Progress | None = None) -> ApplyResult:
-        """Bring the files of the newest apply back to where they were; their decisions stand again."""
+        """Take back the newest apply, quarantine or restore; the decisions behind it stand again.
+
+        A file whose old place is taken stays where it is, with a sentence in `failed`; undo again when it is free.
+        """
         with self._lock, self._exclusive():
             done = [apply for apply in self._catalog.applies("done") if apply.moves]
             if not done:
                 raise DatasetError("There is no apply to undo.")
             apply = self._catalog.begin_undo(done[-1])
             result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
-            self._reload()
-            return result
+        self.scan()
+        return result
 
     def quarantine(self) -> ApplyResult:
         """Move files that are no usable pictures to `.shoebox/quarantine`; `restore` brings them back."""
@@ -242,7 +242,7 @@ class Dataset:
     def export_decisions(self, file: str | os.PathLike[str]) -> Path:
         """Write the standing decisions as `.csv` or `.jsonl`, for another person or for the record."""
         path = Path(file)
-        atomic_write_bytes(path, write_decisions(self.decisions.values(), self._images, path.suffix))
+        atomic_write_bytes(path, write_decisions(self.decisions.values(), self._images, path.suffix.lower()))
         return path
 
     def import_decisions(self, file: str | os.PathLike[str]) -> MergeReport:
@@ -265,6 +265,15 @@ class Dataset:
         self._reload()
         return result
 
+    @property
+    def moved(self) -> dict[str, str]:
+        """Where pictures went that applies gave another class: path before -> path now."""
+        moves = [move for apply in self._catalog.applies("done") for move in apply.moves if move.new_label is not None]
+        now: dict[str, str] = {}
+        for move in moves:
+            now = {old: move.target if new == move.path else new for old, new in now.items()} | {move.path: move.target}
+        return now
+
     def save_predictions(self, predictions: Predictions, name: str = "ranking") -> None:
         """Keep predictions beside the catalog, under a name, for another notebook to rank or compare with."""
         atomic_write_bytes(self._predictions_file(name), predictions.to_bytes())
@@ -276,23 +285,14 @@ class Dataset:
 
     def sheet(self, per_class: int = 10, side_px: int = 72) -> Image.Image:
         """A picture to look at: one row per class in the order of `classes`, with its first pictures."""
-        by_class = {label: [r.path for r in self.images if r.label == label][:per_class] for label in self.classes}
-        sheet = Image.new("RGB", (per_class * side_px, max(1, len(by_class)) * side_px), "white")
-        for row, paths in enumerate(by_class.values()):
-            for column, path in enumerate(paths):
-                sheet.paste(open_image(self.thumbnail(path, side_px)), (column * side_px, row * side_px))
-        return sheet
+        paths = [[r.path for r in self.images if r.label == label][:per_class] for label in self.classes]
+        return contact_sheet([[self.thumbnail(path, side_px) for path in row] for row in paths], per_class, side_px)
 
     def __repr__(self) -> str:
         return f"Dataset({self.root.name!r}: {len(self._images)} pictures, {len(self.classes)} classes)"
 
     def _repr_html_(self) -> str:
-        counts = self.counts()
-        sides = list(next(iter(counts.values()), {}))
-        head = "".join(f"<th>{name}</th>" for name in ("class", *sides))
-        rows = "".join(f"<tr><td>{html.escape(label)}</td>" + "".join(f"<td>{n[side]}</td>" for side in sides) + "</tr>"
-                       for label, n in counts.items())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return counts_table(self.counts())
 
     def _predictions_file(self, name: str) -> Path:
         return self.root / ".shoebox" / f"predictions-{check_label(name)}.npz"
@@ -302,16 +302,14 @@ class Dataset:
 
     def _split_rule(self, valid_pct: float | None, seed: int | None, test_pct: float | None) -> SplitRule:
         wanted = {"valid_pct": valid_pct, "seed": seed, "test_pct": test_pct}
-        if not 0 <= (valid_pct or 0.0) + (test_pct or 0.0) < 1 or min(valid_pct or 0.0, test_pct or 0.0) < 0:
-            raise DatasetError(f"valid_pct={valid_pct} and test_pct={test_pct} came; give shares from 0 that add up to "
-                               "less than 1, such as 0.2 and 0.1.")
-        first = {"valid_pct": 0.2, "seed": 42, "test_pct": 0.0}
-        stored = self._catalog.settings({k: first[k] if value is None else value for k, value in wanted.items()})
-        for name, value in wanted.items():
-            if value is not None and value != stored[name]:
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        first = checked_rule({"valid_pct": 0.2, "seed": 42, "test_pct": 0.0} | asked)
+        stored = self._catalog.settings(asdict(first))
+        for name, value in asked.items():
+            if value != stored[name]:
                 raise DatasetError(f"This data set was split with {name}={stored[name]}; {value} came. Its split never "
                                    "moves: leave the parameter out, or copy the pictures to a new folder.")
-        return SplitRule(int(stored["seed"]), float(stored["valid_pct"]), float(stored["test_pct"]))
+        return checked_rule(stored)
 
     def _mark(self, action: str) -> Decision | None:
         with self._lock:

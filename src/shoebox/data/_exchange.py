@@ -8,14 +8,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from shoebox.data._catalog import ImageRecord, Skipped
 from shoebox.data._decisions import Decision
 from shoebox.errors import DatasetError
+from shoebox.types import DecisionKind
 
 __all__ = ["FIELDS", "MergeReport", "read_decisions", "sort_out", "write_decisions"]
 
 FIELDS = ("path", "image_id", "given_label", "kind", "label", "who", "at", "reason")
+_KINDS = get_args(DecisionKind)
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,16 @@ def read_decisions(file: Path) -> list[dict[str, str]]:
     try:
         text = file.read_text("utf-8-sig")
         if file.suffix == ".jsonl":
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            rows = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"{file.name!r} cannot be read as decisions ({error}). Export them again.") from None
     for number, row in enumerate(rows, start=1):
         missing = [name for name in ("path", "image_id", "kind") if not isinstance(row, dict) or not row.get(name)]
+        if not missing and (row["kind"] not in _KINDS or bool(row.get("label")) != (row["kind"] == "relabel")):
+            raise DatasetError(f"Row {number} of {file.name!r} has kind {row['kind']!r}, label {row.get('label')!r}; "
+                               f"one of {', '.join(_KINDS)} was expected, with a label for relabel only.")
         if missing:
             raise DatasetError(f"Row {number} of {file.name!r} has no {', '.join(missing)}; a table with the columns "
                                f"{', '.join(FIELDS)} was expected.")
@@ -74,6 +80,8 @@ def sort_out(rows: Iterable[Mapping[str, str]], images: Mapping[str, ImageRecord
     for record in images.values():
         by_id.setdefault(record.image_id, []).append(record.path)
     take: list[tuple[str, Mapping[str, str]]] = []
+    opinions: dict[str, tuple[str, str, str]] = {
+        path: (mine.kind, mine.label or "", mine.who or "here") for path, mine in standing.items()}
     same = 0
     conflicts: list[Skipped] = []
     unknown: list[Skipped] = []
@@ -83,19 +91,20 @@ def sort_out(rows: Iterable[Mapping[str, str]], images: Mapping[str, ImageRecord
             unknown.append(Skipped(row["path"], "unknown", f"{row['path']!r}: no picture here has these bytes."))
             continue
         path = row["path"] if row["path"] in paths else paths[0]
-        mine = standing.get(path)
-        if mine is None:
+        theirs = (row["kind"], row["label"], row["who"] or "the file")
+        mine = opinions.setdefault(path, theirs)
+        if mine is theirs:
             take.append((path, row))
-        elif (mine.kind, mine.label or "") == (row["kind"], row["label"]):
+        elif mine[:2] == theirs[:2]:
             same += 1
         else:
-            conflicts.append(Skipped(path, "conflict", f"{path!r}: {mine.who or 'here'} says {_words(mine)}, "
-                                     f"{row['who'] or 'the file'} says {row['kind']} {row['label']}".rstrip() + "."))
+            conflicts.append(Skipped(path, "conflict", f"{path!r}: {_says(mine)}, {_says(theirs)}."))
     return take, MergeReport(len(take), same, tuple(conflicts), tuple(unknown))
 
 
-def _words(decision: Decision) -> str:
-    return f"{decision.kind} {decision.label}" if decision.label else decision.kind
+def _says(opinion: tuple[str, str, str]) -> str:
+    kind, label, who = opinion
+    return f"{who} says {kind} {label}".rstrip()
 
 
 def _row(decision: Decision, record: ImageRecord | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -84,7 +85,7 @@ class Predictions:
                     _lines(file["paths"]), _lines(file["image_ids"]), file["labels"], file["pred_probs"],
                     _lines(file["classes"]), _lines(file["origins"]), about,  # type: ignore[arg-type]
                 )
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (KeyError, ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             raise PredictionsError(f"The saved predictions cannot be read ({error}). Train again.") from None
 
 

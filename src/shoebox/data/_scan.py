@@ -20,11 +20,23 @@ from shoebox.data._files import sha256_bytes
 from shoebox.data._images import decode_image, jpeg_bytes, read_bytes
 from shoebox.data._measure import looks, measure
 from shoebox.data._split import Seen, group_new, sides_of, split_warnings
-from shoebox.errors import ImageError
+from shoebox.errors import DatasetError, ImageError
 from shoebox.types import Side
 
-__all__ = ["THUMBNAILS", "THUMBNAIL_PX", "FoundFile", "Progress", "ScanReport", "SplitRule", "find_files", "read_file",
-           "scan", "thumbnail_file", "write_thumbnail"]
+__all__ = [
+    "THUMBNAILS",
+    "THUMBNAIL_PX",
+    "FoundFile",
+    "Progress",
+    "ScanReport",
+    "SplitRule",
+    "checked_rule",
+    "find_files",
+    "read_file",
+    "scan",
+    "thumbnail_file",
+    "write_thumbnail",
+]
 
 THUMBNAILS = ".shoebox/thumbnails"
 THUMBNAIL_PX = 256
@@ -81,6 +93,18 @@ class SplitRule:
     seed: int
     valid_pct: float
     test_pct: float
+
+
+def checked_rule(values: Mapping[str, float]) -> SplitRule:
+    """The rule of these parameters; `DatasetError` when they are no numbers, or leave nothing to train on."""
+    seed, valid_pct, test_pct = values["seed"], values["valid_pct"], values["test_pct"]
+    if not isinstance(seed, int) or abs(seed) >= 2**63:
+        raise DatasetError(f"seed is {seed!r}; a whole number such as 42 was expected.")
+    if not all(isinstance(share, (int, float)) and 0 <= share < 1 for share in (valid_pct, test_pct)) \
+            or valid_pct + test_pct >= 1:
+        raise DatasetError(f"valid_pct is {valid_pct!r} and test_pct is {test_pct!r}; shares from 0 that add up to "
+                           "less than 1 were expected, such as 0.2 and 0.1.")
+    return SplitRule(seed, float(valid_pct), float(test_pct))
 
 
 def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
@@ -218,6 +242,8 @@ def _found(root: Path, path: Path, *, link: bool, layout: bool) -> FoundFile:
         fault = ("link", f"{relative!r} is a link, which Shoebox never follows. Put the file itself there.")
     elif "/" not in inner:
         fault = ("no_class", f"{relative!r} stands in no class folder. Put it into the folder of its class.")
+    if "\\" in relative:
+        fault = ("bad_name", f"{relative!r} has a backslash, which other systems take for a folder. Rename it.")
     if any("\udc80" <= char <= "\udcff" for char in relative):
         relative = relative.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         fault = ("bad_name", f"{relative!r} has a name that is not valid Unicode. Rename it.")

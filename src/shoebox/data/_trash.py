@@ -56,13 +56,14 @@ def quarantine_moves(root: Path, skipped: Iterable[Skipped]) -> list[Move]:
 def restore_moves(root: Path, trashed: Iterable[Trashed], paths: Iterable[str] | None) -> list[Move]:
     """Moves that bring files back to where they came from, beside whatever has that name now."""
     wanted = None if paths is None else set(paths)
-    chosen = {item.path: item for item in trashed if wanted is None or item.path in wanted}
-    if wanted and wanted - chosen.keys():
-        raise DatasetError(f"{', '.join(map(repr, sorted(wanted - chosen.keys())))} cannot be restored: nothing in the "
+    chosen = [item for item in trashed if wanted is None or item.path in wanted]
+    missing = (wanted or set()) - {item.path for item in chosen}
+    if missing:
+        raise DatasetError(f"{', '.join(map(repr, sorted(missing)))} cannot be restored: nothing in the "
                            "trash or in quarantine came from there. `ds.trash()` lists what is there.")
     moves: list[Move] = []
     taken: set[str] = set()
-    for item in chosen.values():
+    for item in chosen:
         folder, _, name = item.path.rpartition("/")
         free = free_name(safe_join(root, folder) if folder else root, name, taken)
         taken.add(free)

@@ -36,7 +36,7 @@ class Comparison:
     __repr__ = __str__
 
 
-def compare(before: Predictions, after: Predictions) -> Comparison:
+def compare(before: Predictions | None, after: Predictions | None) -> Comparison:
     """Compare two models on the held-out pictures that both have seen, by image id, with the labels of `after`.
 
     Raises
@@ -45,9 +45,13 @@ def compare(before: Predictions, after: Predictions) -> Comparison:
         No picture in common, or rows that are not held out.
     """
     for name, predictions in (("before", before), ("after", after)):
+        if predictions is None:
+            raise PredictionsError(f"`{name}` is None: no predictions were saved under that name. Save them first, as "
+                                   "notebook 2 does with ds.save_predictions(…).")
         if set(predictions.origins) - {"held_out"}:
             raise PredictionsError(f"`{name}` has rows that are not held out. Use Evaluation.predictions of "
                                    "shoebox.evaluate(…), which are.")
+    assert before is not None and after is not None
     was, now = _predicted(before), _predicted(after)
     labels = dict(zip(after.image_ids, (after.classes[i] for i in after.labels), strict=True))
     common = sorted(was.keys() & now.keys())

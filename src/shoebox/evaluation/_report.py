@@ -85,7 +85,7 @@ class Evaluation:
         from matplotlib.figure import Figure
         from matplotlib.image import imread
 
-        losses = self.top_losses(n)
+        losses = self.top_losses(max(1, n))
         columns = min(len(losses), 5)
         rows = -(-len(losses) // columns)
         figure = Figure(figsize=(2.2 * columns, 2.6 * rows), layout="constrained")

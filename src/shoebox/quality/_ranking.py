@@ -115,7 +115,8 @@ def _issue(predictions: Predictions, row: int, given: int, score: float, record:
 def _note(predictions: Predictions, used: int, pictures: int) -> str:
     sentences = []
     if pictures > used:
-        sentences.append(f"{pictures - used} pictures are newer than the training and are not ranked; train again.")
+        sentences.append(f"{pictures - used} pictures have no prediction (new, or not recorded) and are not ranked. "
+                         "Train again.")
     if not predictions.out_of_sample:
         sentences.append("Some pictures were judged by a model that had trained on them, which hides wrong labels. "
                          "Train with shoebox.vision_learner, or add shoebox.Recorder() to the learner's callbacks.")

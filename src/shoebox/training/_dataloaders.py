@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
     augment : bool
         False leaves `aug_transforms()` out.
     num_workers : int, optional
-        Processes that read pictures; 0 for small sets, else up to 4, unless given.
+        Processes that read pictures; 0 under 4,000 pictures, else up to 4, unless given.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
         batch_tfms=batch_tfms if batch_tfms is not None else (augmentations() if augment else None),
     )
     train = sum(record.side == "train" for record in ds.images)
-    workers = num_workers if num_workers is not None else (0 if len(files) < 4000 else 4)
+    workers = num_workers if num_workers is not None else (0 if len(files) < 4000 else min(4, os.cpu_count() or 1))
     return block.dataloaders(files, path=ds.root / ".shoebox", bs=min(batch_size, train), num_workers=workers)
 
 

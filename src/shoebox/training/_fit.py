@@ -51,14 +51,14 @@ def vision_learner(dls: DataLoaders, arch: Callable[..., nn.Module] | str = resn
         try:
             with _connect_timeout():
                 return fastai_vision.vision_learner(dls, arch, metrics=metrics, cbs=callbacks, **kwargs)
-        except (urllib.error.URLError, OSError, RuntimeError) as error:
+        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             warnings.warn(_sentence(arch, error), ShoeboxWarning, stacklevel=2)
     kwargs.setdefault("splitter", trainable_params)
     return fastai_vision.vision_learner(dls, arch, pretrained=False, metrics=metrics, cbs=callbacks, **kwargs)
 
 
 def small_cnn(pretrained: bool = False, **_: Any) -> nn.Module:
-    """A convolutional network of four blocks (0.1 M parameters): enough for digits, quick without a GPU.
+    """A convolutional network of four blocks (0.2 M parameters): enough for digits, quick without a GPU.
 
     Has the signature that fastai wants of an architecture; there are no pretrained weights for it.
     """

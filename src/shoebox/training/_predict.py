@@ -44,10 +44,10 @@ def predictions_of(learn: Learner, ds: Dataset, *, final: bool = False) -> Predi
     if unknown:
         raise TrainingError(f"The learner knows {list(classes)}, the data set has {list(ds.classes)}: it has no class "
                             f"{', '.join(map(repr, sorted(unknown)))}. Train again on this data set.")
-    records = {ds.file(record.path): record for record in ds.images}
+    records = _records_by_file(ds)
     recorder = next((cb for cb in learn.cbs if isinstance(cb, Recorder) and cb.epochs), None)
     if final or recorder is None:
-        rows = _asked(learn, records, sides=(1,) if final else (0, 1))
+        rows = _asked(learn, records, ds.root, sides=(1,) if final else (0, 1))
     else:
         rows = _from_recorder(recorder, records)
     arch = getattr(learn, "arch", "")
@@ -76,15 +76,23 @@ def _from_recorder(recorder: Recorder, records: dict[Path, ImageRecord]) -> list
     return rows
 
 
-def _asked(learn: Learner, records: dict[Path, ImageRecord], sides: tuple[int, ...]) -> list[_Row]:
+def _asked(learn: Learner, records: dict[Path, ImageRecord], root: Path, sides: tuple[int, ...]) -> list[_Row]:
     """The learner's own answer; on pictures it has trained on it is no honest opinion, and says so."""
     rows: list[_Row] = []
     for side in sides:
-        files = [file for file in map(Path, learn.dls[side].items) if file in records]
+        known = [records[file] for file in map(Path, learn.dls[side].items) if file in records]
+        files = [root / record.path for record in known]
         origin: Origin = "held_out" if side == 1 else "in_sample"
         if files:
-            rows += [(records[f], p, origin) for f, p in zip(files, held_out_probabilities(learn, files), strict=True)]
+            rows += [(r, p, origin) for r, p in zip(known, held_out_probabilities(learn, files), strict=True)]
     return rows
+
+
+def _records_by_file(ds: Dataset) -> dict[Path, ImageRecord]:
+    """Each picture under the file name it has, and under those it had before it was relabelled."""
+    records = {ds.root / record.path: record for record in ds.images}
+    moved = {ds.root / old: records[ds.root / new] for old, new in ds.moved.items() if ds.root / new in records}
+    return records | moved
 
 
 def _table(rows: list[_Row], classes: tuple[str, ...], about: dict[str, Any]) -> Predictions:

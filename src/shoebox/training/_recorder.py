@@ -31,11 +31,11 @@ class Recorder(Callback):
     Attributes
     ----------
     epochs : int
-        Epochs recorded so far, over every fit.
+        Epochs recorded so far, over every fit on the same pictures.
     """
 
     name = "shoebox_recorder"
-    order = 70  # after the loss is known, before anything changes the batch
+    order = 70  # after other callbacks have had their say on the prediction
 
     def __init__(self) -> None:
         super().__init__()

@@ -139,3 +139,12 @@ def test_binders_dockerfile_is_made_from_our_files(tmp_path):
     assert "binder/environment.yml" in dockerfile and "binder/postBuild" in dockerfile
     assert "environment.py-3.11" in dockerfile or "python=3.11" in dockerfile or "py-3.11" in dockerfile, dockerfile
     assert "torch" not in dockerfile
+
+
+def test_the_demo_bundle_for_binder_answers():
+    import shoebox
+
+    classifier = shoebox.load_classifier(ROOT / "binder" / "digits")
+    assert classifier.classes == tuple("0123456789")
+    answer = classifier.predict(shoebox.open_image(ROOT / "docs" / "app.png"))
+    assert answer.label in classifier.classes and abs(sum(answer.probabilities.values()) - 1) < 1e-5

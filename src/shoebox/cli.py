@@ -95,6 +95,8 @@ def _inspect(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from shoebox.apps import serve
 
+    print("Starting the app with Voilà ...", flush=True)
+
     def say(url: str) -> None:
         print(f"\nThe app is at {url}  (Ctrl-C stops it)", flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ __all__ = ["run"]
 _EPOCHS = 10
 _SIZE_PX = 48
 _FIRST = 50
-_BAR = "{desc} {percentage:3.0f} % |{bar:30}| {elapsed}"
+_BAR = "{desc} |{bar:30}| {elapsed}"
 
 
 def run(data: Path, model: Path, *, seed: int = 42) -> None:
@@ -99,6 +100,17 @@ def _step(name: str, again: str | bool = False) -> Iterator[Callable[[int, int],
             bar.total = total
             bar.update(done - bar.n)
 
-        yield advance
+        def tick() -> None:
+            while not ended.wait(0.2):
+                bar.refresh()
+
+        ended = threading.Event()
+        clock = threading.Thread(target=tick, daemon=True)  # a step that cannot count still shows its seconds
+        if not bar.disable:
+            clock.start()
+        try:
+            yield advance
+        finally:
+            ended.set()
     note = f", {again}; it is used again" if again else ""
     print(f"- {name}: {time.perf_counter() - start:.1f} s{note}", flush=True)

@@ -256,6 +256,15 @@ def test_a_signal_ends_the_server_and_its_kernels_and_returns_0(tmp_path: Path, 
     assert "Traceback" not in server.log
 
 
+def test_stopped_while_a_spare_kernel_is_starting_it_writes_no_traceback(tmp_path: Path) -> None:
+    """Shipped bug: Ctrl-C right after the start ended in "Kernel does not exist"."""
+    for _ in range(3):
+        with start_voila(write_notebook(tmp_path), tmp_path, preheat=1) as server:
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(30) == 0
+        assert "Traceback" not in server.log and "without encryption" not in server.log
+
+
 def test_voila_does_not_outlive_the_one_who_started_it(tmp_path: Path) -> None:
     with start_voila(write_notebook(tmp_path), tmp_path) as server:
         assert read(server.url)[0] == 200

@@ -47,7 +47,8 @@ class CappedKernelManager(AsyncMappingKernelManager):
             raise HTTPError(503, reason=FULL)
 
     async def start_kernel(self, **kwargs: Any) -> str:
-        """Start a kernel, for a visitor only if there is room."""
+        """Start a kernel, for a visitor only if there is room. Its own chatter stays out of the log."""
+        kwargs["extra_arguments"] = [*(kwargs.get("extra_arguments") or ()), "--IPKernelApp.log_level=40"]
         if (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True":
             return str(await super().start_kernel(**kwargs))
         self.check_room()
@@ -93,6 +94,13 @@ class App(Voila):
         parent = os.getppid()
         PeriodicCallback(lambda: self._stop_without(parent), _PARENT_CHECK_MS).start()
         super().listen()
+
+    def stop(self) -> None:
+        """End the kernels. One that is only starting, or went away by itself, is no reason for a traceback."""
+        try:
+            super().stop()
+        except HTTPError as error:
+            self.log.debug("While stopping: %s", error)
 
     def _stop_without(self, parent: int) -> None:
         if os.getppid() != parent:

@@ -58,6 +58,10 @@ class CappedKernelManager(AsyncMappingKernelManager):
         finally:
             self._arriving -= 1
 
+    async def shutdown_all(self, now: bool = False) -> None:
+        """End every kernel at once: an interrupt first would only make one that is starting write a traceback."""
+        await super().shutdown_all(now=True)
+
     def _spares(self) -> set[str]:
         pools: dict[str, Sequence[Any]] = getattr(self, "_pools", {})  # Voila's, where it heats kernels up
         done = [task for pool in pools.values() for task in pool if task.done() and not task.cancelled()]

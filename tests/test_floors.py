@@ -73,7 +73,7 @@ def test_only_the_door_decodes_pictures():
     assert "innerHTML" not in "".join(path.read_text("utf-8") for path in SOURCE.rglob("*.js"))
 
 
-def test_sqlite_only_in_the_catalog_and_print_only_on_the_command_line():
+def test_sqlite_only_in_the_catalog():
     users = {path.name for path in SOURCE.rglob("*.py") if "import sqlite3" in path.read_text("utf-8")}
     assert users == {"_catalog.py"}
 

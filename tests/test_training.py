@@ -62,7 +62,7 @@ def test_training_sees_the_pixels_that_the_app_will_see(ds, tmp_path):
     ({}, "no picture"),
     ({"black": 9}, "one class only"),
     ({"black": 1}, "one class only"),
-    ({"black": 2, "grizzly": 1}, "."),
+    ({"black": 2, "grizzly": 1}, "0 validation"),
 ])
 def test_too_little_data_is_refused_in_a_sentence(tmp_path, classes, sentence):
     (tmp_path / "few").mkdir()
@@ -179,6 +179,23 @@ def test_weights_in_torchs_cache_are_really_loaded(ds, tmp_path, monkeypatch):
         learn = shoebox.vision_learner(shoebox.dataloaders(ds, size_px=32), resnet18)
     assert torch.equal(learn.model[0][0].weight, source.conv1.weight)
     assert any(type(tfm).__name__ == "Normalize" for tfm in learn.dls.after_batch.fs)
+
+
+def test_a_damaged_download_is_one_sentence_too_and_other_errors_are_not_hidden(ds, tmp_path, monkeypatch):
+    from torchvision.models import ResNet18_Weights, resnet18
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    cached = tmp_path / "hub" / "checkpoints" / ResNet18_Weights.DEFAULT.url.rsplit("/", 1)[1]
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"half a download")
+    with pytest.warns(ShoeboxWarning, match="from scratch"):
+        shoebox.vision_learner(shoebox.dataloaders(ds, size_px=32), resnet18)
+
+    def broken(**_):
+        raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        shoebox.vision_learner(shoebox.dataloaders(ds, size_px=32), broken)
 
 
 def test_without_weights_one_sentence_and_training_from_scratch(ds, tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,13 +28,6 @@ _BAR = "{desc} |{bar:30}| {elapsed}"
 
 def run(data: Path, model: Path, *, seed: int = 42) -> None:
     """Write, check, train, rank and export; what stands from an earlier run is used again, and said so."""
-    with warnings.catch_warnings():
-        # fastai 2.8.12 with torch 2.14: torch.jit.script in an import, nothing a newcomer could act on
-        warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.jit")
-        _run(data, model, seed)
-
-
-def _run(data: Path, model: Path, seed: int) -> None:
     there = data.exists()
     with _step("Writing the digits", again=there and f"{data} stands") as bar:
         write(data, seed=seed, progress=bar)

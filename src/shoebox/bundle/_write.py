@@ -10,6 +10,7 @@ from pathlib import Path
 
 from shoebox.bundle._folder import MANIFEST
 from shoebox.bundle._manifest import inspect
+from shoebox.data import fsync_folder
 from shoebox.errors import BundleError
 
 __all__ = ["check_target", "put_bundle"]
@@ -53,7 +54,7 @@ def put_bundle(path: Path, contents: Mapping[str, bytes], *, check: Callable[[Pa
         draft.chmod(0o755)  # mkdtemp's folders are private; a bundle is read by whoever serves it
         for name, data in contents.items():
             _write(draft / name, data)
-        _sync_folder(draft)
+        fsync_folder(draft)
         check(draft)
         check_target(path, overwrite=overwrite)
         _swap(draft, path)
@@ -80,7 +81,7 @@ def _swap(draft: Path, path: Path) -> None:
             (aside / path.name).rename(path)
             aside.rmdir()
         raise
-    _sync_folder(path.parent)
+    fsync_folder(path.parent)
     if aside is not None:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -90,13 +91,3 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # pragma: no cover
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

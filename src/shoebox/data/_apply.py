@@ -100,7 +100,8 @@ def run_apply(root: Path, catalog: Catalog, apply: ApplyRecord, *, at: str,
             failed.append(Skipped(source, "not_moved", f"{source!r} was not moved: {fault}"))
         if progress:
             progress(number, len(apply.moves))
-    left = [move for move in apply.moves if move not in done and (root / move.target).exists()]
+    moved = {move.target for move in done}
+    left = [move for move in apply.moves if move.target not in moved and (root / move.target).exists()]
     catalog.finish(apply, "undone" if back else "done", done, _rows(root, done, back=back), left=left, at=at)
     return ApplyResult(len(done), tuple(failed), undone=back)
 

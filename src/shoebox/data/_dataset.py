@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
-from typing import cast
+from typing import cast, get_args
 
 from PIL import Image
 
@@ -41,7 +41,7 @@ from shoebox.types import DecisionKind, Side
 
 __all__ = ["Dataset"]
 
-_KINDS = ("keep", "relabel", "remove", "unsure")
+_KINDS = get_args(DecisionKind)
 
 
 class Dataset:
@@ -67,7 +67,6 @@ class Dataset:
     ------
     DatasetError
         No such folder, another split than the one it was opened with, or a catalog that cannot be written.
-
     """
 
     def __init__(self, path: str | os.PathLike[str], *, valid_pct: float | None = None, seed: int | None = None,

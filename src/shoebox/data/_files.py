@@ -19,6 +19,7 @@ __all__ = [
     "check_label",
     "folder_lock",
     "free_name",
+    "fsync_folder",
     "move_file",
     "name_key",
     "safe_join",
@@ -54,7 +55,7 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _fsync_folder(path.parent)
+    fsync_folder(path.parent)
 
 
 def name_key(name: str) -> str:
@@ -132,7 +133,7 @@ def move_file(source: Path, target: Path) -> None:
     else:
         _place(source, target)
     source.unlink()
-    _fsync_folder(source.parent)
+    fsync_folder(source.parent)
 
 
 @contextlib.contextmanager
@@ -176,7 +177,7 @@ def _place(source: Path, target: Path) -> None:
         if error.errno not in _NO_HARD_LINK:
             raise
         _copy_into_place(source, target)
-    _fsync_folder(target.parent)
+    fsync_folder(target.parent)
 
 
 def _copy_into_place(source: Path, target: Path) -> None:
@@ -206,7 +207,8 @@ def _rename_new(part: Path, target: Path) -> None:
         part.rename(target)
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Force a folder's names to the disk, where the system can do that."""
     if os.name == "nt":  # pragma: no cover
         return
     handle = os.open(folder, os.O_RDONLY)

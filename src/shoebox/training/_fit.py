@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import urllib.error
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -51,7 +51,9 @@ def vision_learner(dls: DataLoaders, arch: Callable[..., nn.Module] | str = resn
         try:
             with _connect_timeout():
                 return fastai_vision.vision_learner(dls, arch, metrics=metrics, cbs=callbacks, **kwargs)
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        except Exception as error:
+            if not _while_fetching(error):
+                raise
             warnings.warn(_sentence(arch, error), ShoeboxWarning, stacklevel=2)
     kwargs.setdefault("splitter", trainable_params)
     return fastai_vision.vision_learner(dls, arch, pretrained=False, metrics=metrics, cbs=callbacks, **kwargs)
@@ -91,6 +93,12 @@ def _connect_timeout() -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _while_fetching(error: Exception) -> bool:
+    """Whether it came out of getting the weights: no network, a broken download, a damaged or unwritable cache."""
+    rooms = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    return any(room == "torch.hub" or room.startswith(("huggingface_hub", "timm.models._hub")) for room in rooms)
 
 
 def _sentence(arch: Callable[..., nn.Module] | str, error: Exception) -> str:

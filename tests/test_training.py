@@ -216,3 +216,43 @@ def test_without_weights_one_sentence_and_training_from_scratch(ds, tmp_path, mo
     with learn.no_bar(), learn.no_logging():
         learn.fine_tune(1)
     assert len(learn.opt.param_lists) == 1, "nothing is frozen, all layers learn at one rate"
+
+
+def test_the_books_cells_run_as_printed(tmp_path, monkeypatch):
+    """Chapter 2 of the book: relative paths, fastai's own DataBlock and learner, and the two loops."""
+    import shutil
+
+    assert callable(shoebox.vision_learner)  # loads fastai quietly
+    from fastai.vision.all import (
+        CategoryBlock,
+        DataBlock,
+        ImageBlock,
+        Path,
+        RandomResizedCrop,
+        RandomSplitter,
+        get_image_files,
+        parent_label,
+        vision_learner,
+    )
+
+    monkeypatch.chdir(tmp_path)
+    path = Path("bears")
+    folders(tmp_path / "bears", {"black": 12, "grizzly": 12, "teddy": 12})
+    bears = DataBlock(blocks=(ImageBlock, CategoryBlock), get_items=get_image_files,
+                      splitter=RandomSplitter(valid_pct=0.2, seed=42), get_y=parent_label,
+                      item_tfms=RandomResizedCrop(32, min_scale=0.5))
+    learn = vision_learner(bears.dataloaders(path, bs=8, num_workers=0), shoebox.small_cnn, pretrained=False)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    with pytest.warns(ShoeboxWarning, match=r"shoebox\.Recorder"):
+        cleaner = shoebox.ImageClassifierCleaner(learn, max_n=10)
+    assert len(cleaner.fns) == 36 and all(file.is_file() for file in cleaner.fns)
+    removed, moved = cleaner.fns[3], next(file for file in cleaner.fns if file.parent.name == "black" and
+                                          file != cleaner.fns[3])
+    cleaner.decide(removed.relative_to(path.resolve()).as_posix(), "remove")
+    cleaner.decide(moved.relative_to(path.resolve()).as_posix(), "relabel", "teddy")
+    (path / "teddy" / moved.name).unlink()  # the book's loop stops at an equal name
+    for idx in cleaner.delete(): cleaner.fns[idx].unlink()  # noqa: E701
+    for idx, cat in cleaner.change(): shutil.move(str(cleaner.fns[idx]), path / cat)  # noqa: E701
+    assert not removed.exists() and not moved.exists() and (path / "teddy" / moved.name).is_file()
+    assert not any(".shoebox" in file.parts for file in get_image_files(path))

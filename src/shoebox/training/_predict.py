@@ -80,7 +80,8 @@ def _asked(learn: Learner, records: dict[Path, ImageRecord], root: Path, sides: 
     """The learner's own answer; on pictures it has trained on it is no honest opinion, and says so."""
     rows: list[_Row] = []
     for side in sides:
-        known = [records[file] for file in map(Path, learn.dls[side].items) if file in records]
+        items = (Path(item).resolve() for item in learn.dls[side].items)  # the book's are relative
+        known = [records[file] for file in items if file in records]
         files = [root / record.path for record in known]
         origin: Origin = "held_out" if side == 1 else "in_sample"
         if files:

@@ -53,7 +53,7 @@ class Recorder(Callback):
         if hasattr(self.learn, "lr_finder") or hasattr(self.learn, "gather_preds"):
             return
         try:
-            files = [tuple(map(Path, self.learn.dls[side].items)) for side in (0, 1)]
+            files = [tuple(Path(item).resolve() for item in self.learn.dls[side].items) for side in (0, 1)]
         except TypeError:
             warnings.warn("This learner's items are no file names, so shoebox.Recorder records nothing.",
                           ShoeboxWarning, stacklevel=2)

@@ -247,8 +247,7 @@ def test_the_books_cells_run_as_printed(tmp_path, monkeypatch):
     with pytest.warns(ShoeboxWarning, match=r"shoebox\.Recorder"):
         cleaner = shoebox.ImageClassifierCleaner(learn, max_n=10)
     assert len(cleaner.fns) == 36 and all(file.is_file() for file in cleaner.fns)
-    removed, moved = cleaner.fns[3], next(file for file in cleaner.fns if file.parent.name == "black" and
-                                          file != cleaner.fns[3])
+    removed, moved = (next(file for file in cleaner.fns if file.parent.name == name) for name in ("grizzly", "black"))
     cleaner.decide(removed.relative_to(path.resolve()).as_posix(), "remove")
     cleaner.decide(moved.relative_to(path.resolve()).as_posix(), "relabel", "teddy")
     (path / "teddy" / moved.name).unlink()  # the book's loop stops at an equal name

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoebox.data import ImageRecord, Plan
-from shoebox.data._catalog import Move
+from shoebox.data._records import Move
 from shoebox.review import View, page_of, snapshot, summarise
 from shoebox.types import Issue
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shoebox.data._catalog import ApplyRecord, Catalog, ImageRecord, Move, Skipped
+from shoebox.data._catalog import Catalog
 from shoebox.data._decisions import Decision
 from shoebox.data._files import free_name, move_file, name_key, safe_join, sha256_file
+from shoebox.data._records import ApplyRecord, ImageRecord, Move, Skipped
 from shoebox.data._scan import Progress
 from shoebox.errors import DatasetError
 

@@ -5,46 +5,29 @@ from __future__ import annotations
 import contextlib
 import datetime
 import getpass
-import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from threading import RLock
 from typing import cast, get_args
 
-from PIL import Image
-
 from shoebox.data._apply import ApplyResult, Plan, make_plan, run_apply
-from shoebox.data._catalog import Catalog, ImageRecord, Move
 from shoebox.data._decisions import Decision, Journal
 from shoebox.data._exchange import MergeReport, read_decisions, sort_out, write_decisions
-from shoebox.data._files import atomic_write_bytes, check_label, folder_lock, safe_join
-from shoebox.data._images import jpeg_bytes, open_image
-from shoebox.data._predictions import Predictions
-from shoebox.data._scan import (
-    THUMBNAIL_PX,
-    THUMBNAILS,
-    Progress,
-    ScanReport,
-    SplitRule,
-    checked_rule,
-    scan,
-    thumbnail_file,
-    write_thumbnail,
-)
+from shoebox.data._files import atomic_write_bytes, check_label, folder_lock
+from shoebox.data._pictures import Pictures
+from shoebox.data._records import Move
+from shoebox.data._scan import Progress
 from shoebox.data._trash import Trashed, find_trashed, quarantine_moves, restore_moves
-from shoebox.data._views import contact_sheet, counts_table
 from shoebox.errors import DatasetError
-from shoebox.types import DecisionKind, Side
+from shoebox.types import DecisionKind
 
 __all__ = ["Dataset"]
 
 _KINDS = get_args(DecisionKind)
 
 
-class Dataset:
+class Dataset(Pictures):
     """Pictures in class folders, with a catalog in `.shoebox/` beside them.
 
     Opening scans the folder: new and changed files are read through the image door, everything that is no
@@ -71,73 +54,11 @@ class Dataset:
 
     def __init__(self, path: str | os.PathLike[str], *, valid_pct: float | None = None, seed: int | None = None,
                  test_pct: float | None = None, progress: Progress | None = None) -> None:
-        self.root = Path(path).expanduser().resolve()
-        if not self.root.is_dir():
-            raise DatasetError(f"There is no folder {str(path)!r}. Give the folder that holds one folder per class.")
-        self._catalog = Catalog(self.root / ".shoebox" / "catalog.sqlite")
+        super().__init__(path, valid_pct=valid_pct, seed=seed, test_pct=test_pct)
         self._journal = Journal()
         self._lock = RLock()
-        self.split = self._split_rule(valid_pct, seed, test_pct)
         self._finish_interrupted()
-        self.report = self.scan(progress)
-
-    def scan(self, progress: Progress | None = None, *, deep: bool = False) -> ScanReport:
-        """Look at the folder again. An interrupted scan loses nothing.
-
-        Files unchanged in size and time are not read, unless `deep`.
-        """
-        self.report = scan(self.root, self._catalog, self.split, deep=deep, progress=progress)
-        self._reload()
-        return self.report
-
-    @property
-    def images(self) -> tuple[ImageRecord, ...]:
-        """Every readable picture, ordered by path."""
-        return tuple(self._images.values())
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The class names in order; a class stands in it as long as it has a picture."""
-        return tuple(sorted({record.label for record in self._images.values()}))
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over all paths and image ids: equal fingerprints, equal data sets."""
-        digest = hashlib.sha256()
-        for record in self.images:
-            digest.update(f"{record.path}\0{record.image_id}\n".encode())
-        return digest.hexdigest()
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Pictures per class and side: `{"grizzly": {"train": 80, "valid": 20}, …}`."""
-        counted = Counter((record.label, record.side) for record in self.images)
-        sides: tuple[Side, ...] = ("train", "valid", "test")
-        sides = sides if any(side == "test" for _, side in counted) else sides[:2]
-        return {label: {side: counted[label, side] for side in sides} for label in self.classes}
-
-    def record(self, path: str) -> ImageRecord:
-        """The catalog's row of one picture."""
-        try:
-            return self._images[path]
-        except KeyError:
-            raise DatasetError(f"There is no picture {path!r} in {self.root.name!r}. Scan again, or check the "
-                               "path: it is relative to the data set, with forward slashes.") from None
-
-    def file(self, path: str) -> Path:
-        """Where the picture `path` stands on disk, checked to be inside the data set."""
-        return safe_join(self.root, path)
-
-    def thumbnail(self, path: str, side_px: int = 192) -> bytes:
-        """JPEG of the picture with its longer side at most `side_px`; up to 256 from the scan's own thumbnail."""
-        image_id = self.record(path).image_id
-        if side_px > THUMBNAIL_PX:
-            return jpeg_bytes(open_image(self.file(path)), side_px=side_px)
-        cached = thumbnail_file(self.root / THUMBNAILS, image_id)
-        data = cached.read_bytes() if cached.is_file() else b""
-        if not data.endswith(b"\xff\xd9"):
-            cached.unlink(missing_ok=True)
-            data = write_thumbnail(self.root / THUMBNAILS, image_id, open_image(self.file(path)))
-        return data if side_px == THUMBNAIL_PX else jpeg_bytes(open_image(data), side_px=side_px)
+        self.scan(progress)
 
     def decide(self, path: str, kind: DecisionKind, label: str | None = None, *, who: str = "",
                reason: str = "") -> Decision:
@@ -255,15 +176,6 @@ class Dataset:
             self.decide(path, kind, label, who=row["who"], reason=row["reason"])
         return report
 
-    def _move(self, moves: Sequence[Move], progress: Progress | None = None) -> ApplyResult:
-        """One apply: written down, carried out, written down."""
-        if not moves:
-            return ApplyResult(0)
-        apply = self._catalog.begin_apply(moves, at=_now())
-        result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
-        self._reload()
-        return result
-
     @property
     def moved(self) -> dict[str, str]:
         """Where pictures went that applies gave another class: path before -> path now."""
@@ -273,42 +185,14 @@ class Dataset:
             now = {old: move.target if new == move.path else new for old, new in now.items()} | {move.path: move.target}
         return now
 
-    def save_predictions(self, predictions: Predictions, name: str = "ranking") -> None:
-        """Keep predictions beside the catalog, under a name, for another notebook to rank or compare with."""
-        atomic_write_bytes(self._predictions_file(name), predictions.to_bytes())
-
-    def predictions(self, name: str = "ranking") -> Predictions | None:
-        """The predictions saved last under `name`, or None."""
-        file = self._predictions_file(name)
-        return Predictions.from_bytes(file.read_bytes()) if file.is_file() else None
-
-    def sheet(self, per_class: int = 10, side_px: int = 72) -> Image.Image:
-        """A picture to look at: one row per class in the order of `classes`, with its first pictures."""
-        paths = [[r.path for r in self.images if r.label == label][:per_class] for label in self.classes]
-        return contact_sheet([[self.thumbnail(path, side_px) for path in row] for row in paths], per_class, side_px)
-
-    def __repr__(self) -> str:
-        return f"Dataset({self.root.name!r}: {len(self._images)} pictures, {len(self.classes)} classes)"
-
-    def _repr_html_(self) -> str:
-        return counts_table(self.counts())
-
-    def _predictions_file(self, name: str) -> Path:
-        return self.root / ".shoebox" / f"predictions-{check_label(name)}.npz"
-
-    def _reload(self) -> None:
-        self._images = self._catalog.images()
-
-    def _split_rule(self, valid_pct: float | None, seed: int | None, test_pct: float | None) -> SplitRule:
-        wanted = {"valid_pct": valid_pct, "seed": seed, "test_pct": test_pct}
-        asked = {name: value for name, value in wanted.items() if value is not None}
-        first = checked_rule({"valid_pct": 0.2, "seed": 42, "test_pct": 0.0} | asked)
-        stored = self._catalog.settings(asdict(first))
-        for name, value in asked.items():
-            if value != stored[name]:
-                raise DatasetError(f"This data set was split with {name}={stored[name]}; {value} came. Its split never "
-                                   "moves: leave the parameter out, or copy the pictures to a new folder.")
-        return checked_rule(stored)
+    def _move(self, moves: Sequence[Move], progress: Progress | None = None) -> ApplyResult:
+        """One apply: written down, carried out, written down."""
+        if not moves:
+            return ApplyResult(0)
+        apply = self._catalog.begin_apply(moves, at=_now())
+        result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
+        self._reload()
+        return result
 
     def _mark(self, action: str) -> Decision | None:
         with self._lock:

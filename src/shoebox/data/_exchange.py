@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from shoebox.data._catalog import ImageRecord, Skipped
 from shoebox.data._decisions import Decision
+from shoebox.data._records import ImageRecord, Skipped
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind
 

@@ -15,10 +15,11 @@ from typing import TypeVar
 
 from PIL import Image
 
-from shoebox.data._catalog import Catalog, ImageRecord, Skipped
+from shoebox.data._catalog import Catalog
 from shoebox.data._files import sha256_bytes
 from shoebox.data._images import decode_image, jpeg_bytes, read_bytes
 from shoebox.data._measure import looks, measure
+from shoebox.data._records import ImageRecord, Skipped
 from shoebox.data._split import Seen, group_new, sides_of, split_warnings
 from shoebox.errors import DatasetError, ImageError
 from shoebox.types import Side

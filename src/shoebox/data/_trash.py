@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shoebox.data._catalog import ApplyRecord, ImageRecord, Move, Skipped
 from shoebox.data._files import free_name, safe_join, sha256_file
+from shoebox.data._records import ApplyRecord, ImageRecord, Move, Skipped
 from shoebox.errors import DatasetError
 
 __all__ = ["QUARANTINE", "Trashed", "find_trashed", "quarantine_moves", "restore_moves"]

@@ -190,7 +190,7 @@ class TestLooking:
         ds = Dataset(root)
         ranking = rank(ds)
         (root / ranking[0].path).write_bytes(b"no picture any more")
-        shutil.rmtree(root / ".shoebox" / "thumbnails")
+        (root / ".shoebox" / "thumbnails.sqlite").unlink()
         cleaner = Cleaner(ds, ranking, page_size=5)
         assert [bool(cleaner.thumbnails[path]) for path in paths(cleaner)] == [False, True, True, True, True]
 

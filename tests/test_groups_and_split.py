@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import sqlite3
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from shoebox.data import Dataset, open_image
 from shoebox.data._groups import alike, components, near_pairs
 from shoebox.data._measure import looks, measure
-from tests._pictures import folders, save
+from tests._pictures import draw, folders, save
 
 TRANSFORMS = {
     "jpeg quality 30": lambda image: image,  # encoded with it below
@@ -218,3 +219,56 @@ def test_thirty_changes_move_no_other_picture(tmp_path):
         file.rename(root / "a" / f"relabelled-{number}.jpg")
     ds = Dataset(root)
     assert len(ds.images) == len(before) - 30 and all(before[r.image_id] == r.side for r in ds.images)
+
+
+def test_the_split_report_names_the_class_without_validation(tmp_path):
+    folders(tmp_path / "train", {"<b>a": 3, "b": 2})
+    save(tmp_path / "valid" / "b" / "one.jpg", draw(900))
+    report = Dataset(tmp_path).split_report()
+    assert report.counts == {"<b>a": {"train": 3, "valid": 0}, "b": {"train": 2, "valid": 1}}
+    assert report.without_validation == ("<b>a",) and report.without_training == ()
+    assert "no validation picture" in str(report) and str(report).splitlines()[2].split() == ["b", "2", "1"]
+    assert "<b>" not in report._repr_html_() and "no validation picture" in report._repr_html_()
+    (tmp_path / "empty").mkdir()
+    assert Dataset(tmp_path / "empty").split_report().counts == {}
+
+
+def test_the_same_picture_under_two_labels_comes_first(tmp_path):
+    one, two, three = photos()[:3]
+    for name in ("a/1.jpg", "b/1.jpg"):
+        save(tmp_path / name, one, quality=90)
+    for name, quality in (("a/2.jpg", 90), ("a/2-again.jpg", 50), ("a/2-more.jpg", 70)):
+        save(tmp_path / name, two, quality=quality)
+    save(tmp_path / "b" / "3.jpg", three)
+    ds = Dataset(tmp_path)
+    conflict, copies = ds.duplicates()
+    assert conflict.paths == ("a/1.jpg", "b/1.jpg") and conflict.labels == ("a", "b") and conflict.exact
+    assert len(copies.paths) == 3 and copies.labels == ("a",) and not copies.exact
+    assert any("under more than one label" in warning and "b/1.jpg" in warning for warning in ds.report.warnings)
+
+
+def test_a_broken_store_of_thumbnails_is_drawn_anew(tmp_path):
+    root = folders(tmp_path / "p", {"a": 3, "b": 3})
+    ds = Dataset(root)
+    store = root / ".shoebox" / "thumbnails.sqlite"
+    paths = [record.path for record in ds.images]
+    before = ds.thumbnails(paths)
+    assert all(data.startswith(b"\xff\xd8") for data in before.values())
+    store.write_bytes(b"no database at all" * 400)
+    assert ds.thumbnails(paths).keys() == before.keys()
+    assert ds.thumbnails(paths) == ds.thumbnails(paths) and store.read_bytes().startswith(b"SQLite")
+    store.unlink()
+    store.mkdir()
+    assert ds.thumbnail(paths[0]).startswith(b"\xff\xd8")
+
+
+def test_what_is_deleted_for_ever_leaves_no_thumbnail(tmp_path):
+    ds = Dataset(folders(tmp_path / "p", {"a": 3, "b": 3}))
+    gone = ds.images[0]
+    ds.decide(gone.path, "remove")
+    ds.apply()
+    ds.empty_trash(confirm=1)
+    with sqlite3.connect(ds.root / ".shoebox" / "thumbnails.sqlite") as db:
+        kept = {row[0] for row in db.execute("SELECT image_id FROM thumbnails")}
+    db.close()
+    assert gone.image_id not in kept and {record.image_id for record in ds.images} == kept

@@ -11,6 +11,7 @@ from shoebox.data._files import atomic_write_bytes, check_label, fsync_folder, s
 from shoebox.data._images import DecodedImage, ImageSource, decode_image, jpeg_bytes, open_image, read_bytes
 from shoebox.data._predictions import Predictions
 from shoebox.data._records import ImageRecord, Move, Skipped
+from shoebox.data._reports import DuplicateGroup, SplitReport
 from shoebox.data._scan import Progress, ScanReport, find_files
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Dataset",
     "Decision",
     "DecodedImage",
+    "DuplicateGroup",
     "ImageRecord",
     "ImageSource",
     "Move",
@@ -26,6 +28,7 @@ __all__ = [
     "Progress",
     "ScanReport",
     "Skipped",
+    "SplitReport",
     "atomic_write_bytes",
     "check_label",
     "decode_image",

@@ -157,6 +157,7 @@ class Dataset(Pictures):
                 return f"The trash holds {size}. To delete them for ever: ds.empty_trash(confirm={len(there)})"
             for item in there:
                 self.file(item.kept_at).unlink()
+            self._thumbnails.forget({item.record.image_id for item in there} - {r.image_id for r in self.images})
             return f"Deleted {size}."
 
     def export_decisions(self, file: str | os.PathLike[str]) -> Path:

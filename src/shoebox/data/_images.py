@@ -119,10 +119,9 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
             if side_px is not None:
                 image.draft("RGB", _fit_inside(image.size, side_px))
             image.load()
-            upright = _to_rgb(_turn_upright(image))
             if side_px is not None:
-                upright.thumbnail((side_px, side_px), reducing_gap=2.0)
-            return DecodedImage(upright, image.format or "", width_px, height_px)
+                return DecodedImage(_small_copy(image, side_px), image.format or "", width_px, height_px)
+            return DecodedImage(_to_rgb(_turn_upright(image)), image.format or "", width_px, height_px)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -154,11 +153,23 @@ def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: i
 
 def jpeg_bytes(image: Image.Image, *, side_px: int, quality: int = 85) -> bytes:
     """JPEG of a copy whose longer side is at most `side_px`; without metadata."""
-    copy = image.copy()
-    copy.thumbnail((side_px, side_px))
+    if max(image.size) > side_px:
+        image = image.copy()
+        image.thumbnail((side_px, side_px))
     out = io.BytesIO()
-    copy.save(out, "JPEG", quality=quality)
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()
+
+
+def _small_copy(image: Image.Image, side_px: int) -> Image.Image:
+    """Upright RGB with its longer side at most `side_px`: made smaller before it is turned, and copied once."""
+    turn = _turn(image)
+    small = _to_rgb(image) if image.mode != "RGB" or "transparency" in image.info else image
+    if max(small.size) > side_px:
+        small = small.resize(_fit_inside(small.size, side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    elif small is image:
+        small = image.copy()
+    return small if turn is None else small.transpose(turn)
 
 
 def _fit_inside(size: tuple[int, int], side_px: int) -> tuple[int, int]:
@@ -186,12 +197,15 @@ def _fit_pixel_limit(image: Image.Image, max_pixels: int, name: str) -> None:
                          f"{max_pixels / 1e6:.0f} megapixels. Make it smaller and try again.")
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
-        orientation = image.getexif().get(0x0112, 1)
+        return _UPRIGHT.get(image.getexif().get(0x0112, 1))
     except Exception:  # broken EXIF says nothing about the pixels
-        return image
-    turn = _UPRIGHT.get(orientation)
+        return None
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    turn = _turn(image)
     return image if turn is None else image.transpose(turn)
 
 

@@ -62,7 +62,7 @@ class Looks:
 def looks(image: Image.Image) -> Looks:
     """Hashes and signature of an upright RGB picture of at most 256 pixels a side."""
     grey = image.convert("L")
-    small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), np.float64)
+    small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0), np.float64)
     signature = grey.resize((_SIGNATURE_SIDE, _SIGNATURE_SIDE), Image.Resampling.BOX).tobytes()
     if small.std() < _FLAT_STD:
         return Looks("", "", signature)
@@ -71,10 +71,12 @@ def looks(image: Image.Image) -> Looks:
 
 def measure(image: Image.Image) -> Measures:
     """Measure an upright RGB picture of at most 256 pixels a side."""
-    small = image.copy()
-    small.thumbnail((_SMALL_PX, _SMALL_PX))
+    shrink = max(1, round(max(image.size) / _SMALL_PX))
+    small = image.reduce(shrink) if shrink > 1 else image
     edges = np.asarray(small.convert("L").filter(ImageFilter.FIND_EDGES), np.float32)
-    light, dark = np.percentile(_brightness(np.asarray(small, np.float32)), (5, 99))
+    brightness = _brightness(np.asarray(small, np.float32)).ravel()
+    places = brightness.size * 5 // 100, brightness.size * 99 // 100
+    light, dark = np.partition(brightness, places)[list(places)]
     return Measures(float(dark), float(light), float(edges.std()), float(image.convert("L").entropy()))
 
 

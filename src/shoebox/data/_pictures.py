@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image
 
 from shoebox.data._catalog import Catalog
+from shoebox.data._catalog_thumbnails import Thumbnails
 from shoebox.data._files import atomic_write_bytes, check_label, safe_join
 from shoebox.data._images import jpeg_bytes, open_image
 from shoebox.data._predictions import Predictions
 from shoebox.data._records import ImageRecord
-from shoebox.data._scan import (
-    THUMBNAIL_PX,
-    THUMBNAILS,
-    Progress,
-    ScanReport,
-    SplitRule,
-    checked_rule,
-    scan,
-    thumbnail_file,
-    write_thumbnail,
-)
+from shoebox.data._reports import DuplicateGroup, SplitReport, count_sides, find_duplicates, report_split
+from shoebox.data._scan import THUMBNAIL_PX, Progress, ScanReport, SplitRule, checked_rule, scan
 from shoebox.data._views import contact_sheet, counts_table
 from shoebox.errors import DatasetError
-from shoebox.types import Side
 
 __all__ = ["Pictures"]
 
@@ -42,6 +33,7 @@ class Pictures:
         if not self.root.is_dir():
             raise DatasetError(f"There is no folder {str(path)!r}. Give the folder that holds one folder per class.")
         self._catalog = Catalog(self.root / ".shoebox" / "catalog.sqlite")
+        self._thumbnails = Thumbnails(self.root / ".shoebox" / "thumbnails.sqlite")
         self.split = self._split_rule(valid_pct, seed, test_pct)
         self.report: ScanReport
 
@@ -50,7 +42,8 @@ class Pictures:
 
         Files unchanged in size and time are not read, unless `deep`.
         """
-        self.report = scan(self.root, self._catalog, self.split, deep=deep, progress=progress)
+        self.report = scan(self.root, self._catalog, self.split, thumbnails=self._thumbnails, deep=deep,
+                           progress=progress)
         self._reload()
         return self.report
 
@@ -74,10 +67,18 @@ class Pictures:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Pictures per class and side: `{"grizzly": {"train": 80, "valid": 20}, …}`."""
-        counted = Counter((record.label, record.side) for record in self.images)
-        sides: tuple[Side, ...] = ("train", "valid", "test")
-        sides = sides if any(side == "test" for _, side in counted) else sides[:2]
-        return {label: {side: counted[label, side] for side in sides} for label in self.classes}
+        return count_sides(self.images)
+
+    def split_report(self) -> SplitReport:
+        """Pictures per class and side, which class has no validation picture, and what else is short."""
+        return report_split(self.images)
+
+    def duplicates(self) -> tuple[DuplicateGroup, ...]:
+        """Groups of pictures that are the same but for encoding, size, brightness or mirroring.
+
+        Those that stand under more than one label come first: at least one of the labels is wrong.
+        """
+        return find_duplicates(self.images)
 
     def record(self, path: str) -> ImageRecord:
         """The catalog's row of one picture."""
@@ -93,15 +94,22 @@ class Pictures:
 
     def thumbnail(self, path: str, side_px: int = 192) -> bytes:
         """JPEG of the picture with its longer side at most `side_px`; up to 256 from the scan's own thumbnail."""
-        image_id = self.record(path).image_id
         if side_px > THUMBNAIL_PX:
             return jpeg_bytes(open_image(self.file(path)), side_px=side_px)
-        cached = thumbnail_file(self.root / THUMBNAILS, image_id)
-        data = cached.read_bytes() if cached.is_file() else b""
-        if not data.endswith(b"\xff\xd9"):
-            cached.unlink(missing_ok=True)
-            data = write_thumbnail(self.root / THUMBNAILS, image_id, open_image(self.file(path)))
+        data = self.thumbnails([path])[path]
         return data if side_px == THUMBNAIL_PX else jpeg_bytes(open_image(data), side_px=side_px)
+
+    def thumbnails(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """JPEG of each of these pictures, at most 256 pixels a side, from the scan's own: one question for a page.
+
+        Raises `ImageError` for a picture that has no thumbnail yet and cannot be opened.
+        """
+        ids = {path: self.record(path).image_id for path in paths}
+        kept = self._thumbnails.many(set(ids.values()))
+        drawn = {image_id: jpeg_bytes(open_image(self.file(path)), side_px=THUMBNAIL_PX)
+                 for path, image_id in ids.items() if image_id not in kept}
+        self._thumbnails.keep(drawn)
+        return {path: kept.get(image_id) or drawn[image_id] for path, image_id in ids.items()}
 
     def save_predictions(self, predictions: Predictions, name: str = "ranking") -> None:
         """Keep predictions beside the catalog, under a name, for another notebook to rank or compare with."""

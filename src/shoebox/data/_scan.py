@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import os
-import threading
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
-
 from shoebox.data._catalog import Catalog
+from shoebox.data._catalog_thumbnails import Thumbnails
 from shoebox.data._files import sha256_bytes
 from shoebox.data._images import decode_image, jpeg_bytes, read_bytes
 from shoebox.data._measure import looks, measure
 from shoebox.data._records import ImageRecord, Skipped
+from shoebox.data._reports import find_duplicates
 from shoebox.data._split import Seen, group_new, sides_of, split_warnings
 from shoebox.errors import DatasetError, ImageError
 from shoebox.types import Side
 
 __all__ = [
-    "THUMBNAILS",
     "THUMBNAIL_PX",
     "FoundFile",
     "Progress",
@@ -35,17 +33,15 @@ __all__ = [
     "find_files",
     "read_file",
     "scan",
-    "thumbnail_file",
-    "write_thumbnail",
 ]
 
-THUMBNAILS = ".shoebox/thumbnails"
 THUMBNAIL_PX = 256
 Progress = Callable[[int, int], None]
 _BATCH = 500
 _SIDE_FOLDERS: dict[str, Side] = {"train": "train", "training": "train", "valid": "valid", "val": "valid",
                                   "validation": "valid", "test": "test"}
 _T = TypeVar("_T")
+_Read = tuple[ImageRecord, Seen, bytes]  # the bytes are the thumbnail's
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def checked_rule(values: Mapping[str, float]) -> SplitRule:
     return SplitRule(seed, float(valid_pct), float(test_pct))
 
 
-def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
+def scan(root: Path, catalog: Catalog, rule: SplitRule, *, thumbnails: Thumbnails, deep: bool = False,
          progress: Progress | None = None) -> ScanReport:
     """Bring the catalog up to date with the folders; files unchanged in size and time are not read again.
 
@@ -120,9 +116,10 @@ def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
     new = [item for item in found if deep or not _unchanged(item, images, skipped)]
     gone = (images.keys() | skipped.keys()) - {item.path for item in found}
     done = 0
-    for batch in _batches(_read_all(new, root / THUMBNAILS), _BATCH):
+    for batch in _batches(_read_all(new), _BATCH):
         pictures = [result for result in batch if not isinstance(result, Skipped)]
-        catalog.store([record for record, _ in pictures], [seen for _, seen in pictures],
+        thumbnails.keep({record.image_id: jpeg for record, _, jpeg in pictures})
+        catalog.store([record for record, _, _ in pictures], [seen for _, seen, _ in pictures],
                       [result for result in batch if isinstance(result, Skipped)])
         done += len(batch)
         if progress:
@@ -136,7 +133,8 @@ def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
         changed=sum(item.path in now and _other_bytes(images.get(item.path), now[item.path]) for item in new),
         removed=len(gone & images.keys()),
         skipped=tuple(catalog.skipped().values()),
-        warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values()),
+        warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values())
+        + _two_labels(now.values()),
     )
 
 
@@ -146,7 +144,7 @@ def find_files(root: Path) -> list[FoundFile]:
     return sorted((_found(root, path, link=link, layout=layout) for path, link in _walk(root)), key=lambda f: f.path)
 
 
-def read_file(found: FoundFile, thumbnails: Path) -> tuple[ImageRecord, Seen] | Skipped:
+def read_file(found: FoundFile) -> _Read | Skipped:
     """Read a file once and decode it once: hash, size, pHash, quality numbers and thumbnail."""
     try:
         if found.fault is not None:
@@ -155,30 +153,13 @@ def read_file(found: FoundFile, thumbnails: Path) -> tuple[ImageRecord, Seen] | 
         decoded = decode_image(data, name=found.path, side_px=THUMBNAIL_PX)
     except ImageError as error:
         return Skipped(found.path, error.cause, str(error), found.size_bytes, found.mtime_ns)
-    image_id = sha256_bytes(data)
-    write_thumbnail(thumbnails, image_id, decoded.image)
-    seen = looks(decoded.image)
-    return ImageRecord(
+    image_id, seen, measures = sha256_bytes(data), looks(decoded.image), measure(decoded.image)
+    record = ImageRecord(
         found.path, image_id, found.label, found.side or "train", "", decoded.width_px, decoded.height_px, len(data),
-        found.mtime_ns, decoded.format, **asdict(measure(decoded.image)), fixed_side=found.side is not None,
-    ), Seen(image_id, "", seen.phash, seen.phash_mirrored, seen.signature)
-
-
-def write_thumbnail(folder: Path, image_id: str, image: Image.Image) -> bytes:
-    """Keep the JPEG of a picture of at most `THUMBNAIL_PX` a side. A cache: written whole, but not forced to disk."""
-    data = jpeg_bytes(image, side_px=THUMBNAIL_PX)
-    file = thumbnail_file(folder, image_id)
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}.part")
-        part.write_bytes(data)
-        part.replace(file)
-    return data
-
-
-def thumbnail_file(folder: Path, image_id: str) -> Path:
-    """Where the thumbnail of an image id is kept."""
-    return folder / image_id[:2] / f"{image_id}.jpg"
+        found.mtime_ns, decoded.format, measures.dark, measures.light, measures.sharpness, measures.information,
+        fixed_side=found.side is not None)
+    return (record, Seen(image_id, "", seen.phash, seen.phash_mirrored, seen.signature),
+            jpeg_bytes(decoded.image, side_px=THUMBNAIL_PX))
 
 
 def _group(catalog: Catalog, rule: SplitRule) -> tuple[str, ...]:
@@ -209,11 +190,30 @@ def _leaks(images: Iterable[ImageRecord]) -> tuple[str, ...]:
             f"flatters the accuracy. The first: {', '.join(map(repr, leaks[0][:3]))}. Move or remove one of each.",)
 
 
-def _read_all(found: Sequence[FoundFile], thumbnails: Path) -> Iterator[tuple[ImageRecord, Seen] | Skipped]:
-    """In threads: Pillow's decoders and the hash let go of the interpreter's lock."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+def _two_labels(images: Iterable[ImageRecord]) -> tuple[str, ...]:
+    """The same picture in two class folders: one of the two labels is wrong."""
+    groups = [group for group in find_duplicates(images) if len(group.labels) > 1]
+    if not groups:
+        return ()
+    return (f"{len(groups)} pictures stand under more than one label, as copies or near-duplicates. The first: "
+            f"{', '.join(map(repr, groups[0].paths[:3]))}. Keep one of each; `ds.duplicates()` lists them.",)
+
+
+def _read_all(found: Sequence[FoundFile]) -> Iterator[_Read | Skipped]:
+    """In threads, since Pillow's decoders and the hash let go of the interpreter's lock.
+
+    The next batch is being read while the last one is stored. (Processes were measured to be no faster.)
+    """
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
+        before: Iterator[_Read | Skipped] = iter(())
         for batch in _batches(iter(found), _BATCH):
-            yield from pool.map(lambda item: read_file(item, thumbnails), batch)
+            reading = pool.map(read_file, batch)
+            yield from before
+            before = reading
+        yield from before
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from shoebox.data._images import open_image
 
-__all__ = ["contact_sheet", "counts_table"]
+__all__ = ["contact_sheet", "counts_table", "text_table"]
 
 
 def contact_sheet(rows: Sequence[Sequence[bytes]], columns: int, side_px: int) -> Image.Image:
@@ -21,10 +21,20 @@ def contact_sheet(rows: Sequence[Sequence[bytes]], columns: int, side_px: int) -
     return sheet
 
 
-def counts_table(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """HTML of pictures per class and side; class names are text, never markup."""
+def counts_table(counts: Mapping[str, Mapping[str, int]], *, notes: Sequence[str] = ()) -> str:
+    """HTML of pictures per class and side, with notes under it; class names are text, never markup."""
     sides = list(next(iter(counts.values()), {}))
     head = "".join(f"<th>{name}</th>" for name in ("class", *sides))
     rows = "".join(f"<tr><td>{html.escape(label)}</td>" + "".join(f"<td>{n[side]}</td>" for side in sides) + "</tr>"
                    for label, n in counts.items())
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{below}"
+
+
+def text_table(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """The same as plain text, a line for each class."""
+    head = ["class", *next(iter(counts.values()), {})]
+    rows = [head, *([label, *map(str, n.values())] for label, n in counts.items())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in
+                                                           zip(row[1:], widths[1:], strict=True))]) for row in rows)

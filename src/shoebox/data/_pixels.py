@@ -20,7 +20,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 18
 
 
 def is_turned(image: Image.Image) -> bool:

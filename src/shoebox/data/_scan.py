@@ -17,9 +17,9 @@ from PIL import Image
 
 from shoebox.data._catalog import Catalog
 from shoebox.data._files import sha256_bytes
-from shoebox.data._images import decode_image, jpeg_bytes, read_bytes
+from shoebox.data._images import Truncated, decode_image, jpeg_bytes, read_bytes
 from shoebox.data._measure import looks, measure
-from shoebox.data._records import ImageRecord, Skipped
+from shoebox.data._records import CUT_OFF, ImageRecord, Skipped
 from shoebox.data._split import Seen, group_new, sides_of, split_warnings
 from shoebox.errors import DatasetError, ImageError
 from shoebox.types import Side
@@ -66,7 +66,10 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan found. `skipped` names every file that is no usable picture, with its cause."""
+    """What a scan found. `skipped` names every file that is no usable picture, with its cause.
+
+    `partly_there` has the paths of truncated files that were kept because `keep_truncated` is on.
+    """
 
     pictures: int
     added: int
@@ -74,6 +77,7 @@ class ScanReport:
     removed: int
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
+    partly_there: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.pictures} pictures ({self.added} new, {self.changed} changed, {self.removed} gone), "
@@ -81,6 +85,9 @@ class ScanReport:
         lines += [f"  left out: {item.sentence}" for item in self.skipped[:10]]
         if len(self.skipped) > 10:
             lines.append(f"  … and {len(self.skipped) - 10} more in `report.skipped`")
+        if self.partly_there:
+            more = f" and {len(self.partly_there) - 10} more" if len(self.partly_there) > 10 else ""
+            lines.append(f"  only partly there, and kept: {', '.join(map(repr, self.partly_there[:10]))}{more}")
         lines += [f"  note: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
@@ -109,18 +116,19 @@ def checked_rule(values: Mapping[str, float]) -> SplitRule:
 
 
 def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
-         progress: Progress | None = None) -> ScanReport:
+         progress: Progress | None = None, truncated: Truncated = "refuse") -> ScanReport:
     """Bring the catalog up to date with the folders; files unchanged in size and time are not read again.
 
     Each new file is read once and decoded once. An interrupted scan leaves a whole catalog: the next one goes on
-    where it stopped. `deep` reads every file again, whatever its size and time say.
+    where it stopped. `deep` reads every file again, whatever its size and time say. `truncated` says what to do with
+    files that end too early; those that were treated otherwise before are read again.
     """
     found = find_files(root)
     images, skipped = catalog.images(), catalog.skipped()
-    new = [item for item in found if deep or not _unchanged(item, images, skipped)]
+    new = [item for item in found if deep or not _unchanged(item, images, skipped, truncated)]
     gone = (images.keys() | skipped.keys()) - {item.path for item in found}
     done = 0
-    for batch in _batches(_read_all(new, root / THUMBNAILS), _BATCH):
+    for batch in _batches(_read_all(new, root / THUMBNAILS, truncated), _BATCH):
         pictures = [result for result in batch if not isinstance(result, Skipped)]
         catalog.store([record for record, _ in pictures], [seen for _, seen in pictures],
                       [result for result in batch if isinstance(result, Skipped)])
@@ -137,6 +145,7 @@ def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
         removed=len(gone & images.keys()),
         skipped=tuple(catalog.skipped().values()),
         warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values()),
+        partly_there=tuple(path for path, record in now.items() if record.partly_there),
     )
 
 
@@ -146,13 +155,14 @@ def find_files(root: Path) -> list[FoundFile]:
     return sorted((_found(root, path, link=link, layout=layout) for path, link in _walk(root)), key=lambda f: f.path)
 
 
-def read_file(found: FoundFile, thumbnails: Path) -> tuple[ImageRecord, Seen] | Skipped:
+def read_file(found: FoundFile, thumbnails: Path,
+              truncated: Truncated = "refuse") -> tuple[ImageRecord, Seen] | Skipped:
     """Read a file once and decode it once: hash, size, pHash, quality numbers and thumbnail."""
     try:
         if found.fault is not None:
             raise ImageError(*found.fault)
         data = read_bytes(found.file, name=found.path)
-        decoded = decode_image(data, name=found.path, side_px=THUMBNAIL_PX)
+        decoded = decode_image(data, name=found.path, side_px=THUMBNAIL_PX, truncated=truncated)
     except ImageError as error:
         return Skipped(found.path, error.cause, str(error), found.size_bytes, found.mtime_ns)
     image_id = sha256_bytes(data)
@@ -160,7 +170,8 @@ def read_file(found: FoundFile, thumbnails: Path) -> tuple[ImageRecord, Seen] | 
     seen = looks(decoded.image)
     return ImageRecord(
         found.path, image_id, found.label, found.side or "train", "", decoded.width_px, decoded.height_px, len(data),
-        found.mtime_ns, decoded.format, **asdict(measure(decoded.image)), fixed_side=found.side is not None,
+        found.mtime_ns, decoded.format + CUT_OFF * decoded.partly_there, **asdict(measure(decoded.image)),
+        fixed_side=found.side is not None,
     ), Seen(image_id, "", seen.phash, seen.phash_mirrored, seen.signature)
 
 
@@ -209,11 +220,12 @@ def _leaks(images: Iterable[ImageRecord]) -> tuple[str, ...]:
             f"flatters the accuracy. The first: {', '.join(map(repr, leaks[0][:3]))}. Move or remove one of each.",)
 
 
-def _read_all(found: Sequence[FoundFile], thumbnails: Path) -> Iterator[tuple[ImageRecord, Seen] | Skipped]:
+def _read_all(found: Sequence[FoundFile], thumbnails: Path,
+              truncated: Truncated) -> Iterator[tuple[ImageRecord, Seen] | Skipped]:
     """In threads: Pillow's decoders and the hash let go of the interpreter's lock."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for batch in _batches(iter(found), _BATCH):
-            yield from pool.map(lambda item: read_file(item, thumbnails), batch)
+            yield from pool.map(lambda item: read_file(item, thumbnails, truncated), batch)
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
@@ -253,8 +265,13 @@ def _found(root: Path, path: Path, *, link: bool, layout: bool) -> FoundFile:
     return FoundFile(relative, path, label, status.st_size, status.st_mtime_ns, side, fault)
 
 
-def _unchanged(item: FoundFile, images: Mapping[str, ImageRecord], skipped: Mapping[str, Skipped]) -> bool:
+def _unchanged(item: FoundFile, images: Mapping[str, ImageRecord], skipped: Mapping[str, Skipped],
+               truncated: Truncated) -> bool:
     known = images.get(item.path) or skipped.get(item.path)
+    if truncated == "keep" and isinstance(known, Skipped) and known.cause == "truncated":
+        return False
+    if truncated == "refuse" and isinstance(known, ImageRecord) and known.partly_there:
+        return False
     return known is not None and (known.size_bytes, known.mtime_ns) == (item.size_bytes, item.mtime_ns)
 
 

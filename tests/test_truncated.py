@@ -146,7 +146,8 @@ def test_training_sees_what_the_data_set_shows(tmp_path):
     dls = shoebox.dataloaders(ds, size_px=32, batch_size=4)
     opened = {}
     for dataset in (dls.train_ds, dls.valid_ds):
-        opened |= {file.relative_to(ds.root).as_posix(): np.asarray(dataset[i][0]) for i, file in enumerate(dataset.items)}
+        for number, file in enumerate(dataset.items):
+            opened[file.relative_to(ds.root).as_posix()] = np.asarray(dataset[number][0])
     assert "cat/cut.jpg" in opened and len(opened) == 13
     for record in ds.images:
         assert (opened[record.path] == np.asarray(ds.open_image(record.path))).all()

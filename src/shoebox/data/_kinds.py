@@ -34,7 +34,6 @@ _IN_WORDS = (
     (b"qoif", "a QOI image"),
     (b"DDS ", "a DDS texture"),
     (b"\x00\x00\x01\x00", "a Windows icon"),
-    (b"\x00\x00\x02\x00", "a Windows cursor"),
     (b"icns", "a Mac icon"),
     (b"\x01\xda", "an SGI image"),
     (b"FORM", "an IFF file"),
@@ -92,9 +91,7 @@ def jpeg_scans(data: bytes, stop_after: int) -> int:
 
 def ends_early(data: bytes, kind: str) -> bool:
     """Whether the file's own structure says that more should follow. Asked only about files that failed to open."""
-    check = {"JPEG": _jpeg_ends_early, "PNG": _png_ends_early, "GIF": _gif_ends_early, "WEBP": _riff_ends_early,
-             "BMP": _bmp_ends_early, "AVIF": _boxes_end_early, "HEIF": _boxes_end_early}.get(kind)
-    return check is not None and check(data)
+    return _CHECKS[kind](data)
 
 
 def _brands(data: bytes) -> list[bytes]:
@@ -137,6 +134,16 @@ def _bmp_ends_early(data: bytes) -> bool:
     return len(data) < 14 or int.from_bytes(data[2:6], "little") > len(data)
 
 
+def _tiff_ends_early(data: bytes) -> bool:
+    order = "<" if data[:2] == b"II" else ">"
+    if len(data) < 16 or data[2:4] in (b"+\0", b"\0+"):
+        return len(data) < 16
+    start = struct.unpack_from(order + "I", data, 4)[0]
+    if start + 2 > len(data):
+        return True
+    return bool(start + 2 + 12 * struct.unpack_from(order + "H", data, start)[0] > len(data))
+
+
 def _boxes_end_early(data: bytes) -> bool:
     position = 0
     while position + 8 <= len(data):
@@ -149,3 +156,7 @@ def _boxes_end_early(data: bytes) -> bool:
             return False  # not cut off but broken
         position += size
     return position != len(data)
+
+
+_CHECKS = {"JPEG": _jpeg_ends_early, "PNG": _png_ends_early, "GIF": _gif_ends_early, "WEBP": _riff_ends_early,
+           "BMP": _bmp_ends_early, "TIFF": _tiff_ends_early, "AVIF": _boxes_end_early, "HEIF": _boxes_end_early}

@@ -72,7 +72,8 @@ def corpus_lines() -> list[str]:
             cases.append((case.name, case.expected, case.bomb))
         found = measured(Path(name))
     rows = [(*case, found[f"{number:03}"]) for number, case in enumerate(cases)]
-    lines = ["| files | right outcome | slowest, s | largest memory above base, MB | median s |", "|---|---|---|---|---|"]
+    lines = ["| files | right outcome | slowest, s | largest memory above base, MB | median s |",
+             "|---|---|---|---|---|"]
     for words, chosen in (("bombs (row 3 and 4)", [row for row in rows if row[2]]), ("the whole corpus", rows)):
         right = sum(not done.crash and (done.cause or done.size) == expected for _, expected, _, done in chosen)
         slow = max(chosen, key=lambda row: row[3].seconds)
@@ -90,8 +91,8 @@ def main() -> None:
     answers, slowest, peak = mutants(OURS, n)
     theirs, their_slowest, their_peak = mutants(THEIRS, min(n, 2_000))
     out = io.StringIO()
-    out.write(f"\n## Hostile and mutated files ({datetime.date.today()})\n\nEach file of the corpus in a process of its "
-              f"own; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
+    out.write(f"\n## Hostile and mutated files ({datetime.date.today()})\n\nEach file of the corpus in a process "
+              f"of its own; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
               f"`python bench/hostile.py {n}`\n\n")
     out.write("\n".join(lines) + "\n\n| mutated files | answers | slowest, s | peak, MB |\n|---|---|---|---|\n")
     for words, total, row in ((f"Shoebox, {n:,}", n, (answers, slowest, peak)),

@@ -40,6 +40,8 @@ MAX_BYTES = 100 * 1024 * 1024
 MAX_PIXELS = 50_000_000
 MAX_MEMORY_BYTES = 300_000_000  # that decoding one picture may take
 _MAX_SCANS = 100  # real progressive JPEGs have 1 to 10; a bomb has thousands
+_MAX_SCANNED_PIXELS = 600_000_000  # scans times pixels; 2 to 3 ns each, so that 100 scans of 50 megapixels took 9 s
+_OVERHEAD_BYTES = 8_000_000
 
 # Format -> the decoder's module and class.
 _DECODERS = {
@@ -174,10 +176,12 @@ class _Job:
         if kind is None or decoder is None:
             raise _unknown_kind(self.data, kind, self.name)
         if kind == "JPEG":
-            self._refuse_scan_bomb()
+            self._refuse_scan_bomb(_MAX_SCANS)
         try:
             with truncated_files(keep=keep), decoder(io.BytesIO(self.data)) as image:
                 size = image.size
+                if kind == "JPEG":
+                    self._refuse_scan_bomb(max(1, _MAX_SCANNED_PIXELS // (size[0] * size[1])))
                 self._make_it_fit(image, kind)
                 image.load()
                 self._check_result(image)
@@ -192,11 +196,11 @@ class _Job:
             upright.thumbnail((self.side_px, self.side_px), reducing_gap=2.0)
         return DecodedImage(upright, kind, *size, partly_there=keep)
 
-    def _refuse_scan_bomb(self) -> None:
+    def _refuse_scan_bomb(self, most: int) -> None:
         marked = self.data.count(b"\xff\xda")  # never fewer than there are, and quicker
-        if marked > _MAX_SCANS and jpeg_scans(self.data, _MAX_SCANS) > _MAX_SCANS:
-            raise ImageError("too_many_scans", f"{self.name!r} is a JPEG with over {_MAX_SCANS} scans, which would "
-                             "take very long to open. Save it again as an ordinary JPEG.")
+        if marked > most and jpeg_scans(self.data, most) > most:
+            raise ImageError("too_many_scans", f"{self.name!r} is a JPEG with over {most} scans of the whole picture, "
+                             "which would take very long to open. Save it again as an ordinary JPEG.")
 
     def _make_it_fit(self, image: ImageFile.ImageFile, kind: str) -> None:
         """Refuse what is too large, or have a JPEG decoded smaller; the same answer with and without `side_px`."""
@@ -204,7 +208,7 @@ class _Job:
         fixed, per_pixel = _memory_bytes(image, kind, self.data)
         for shrink in (1, 2, 4, 8) if kind == "JPEG" else (1,):
             pixels = -(-width // shrink) * -(-height // shrink)
-            if pixels <= self.max_pixels and fixed + pixels * per_pixel <= MAX_MEMORY_BYTES:
+            if pixels <= self.max_pixels and fixed + pixels * per_pixel <= MAX_MEMORY_BYTES - _OVERHEAD_BYTES:
                 break
         else:
             if width * height > self.max_pixels:

@@ -42,6 +42,7 @@ MAX_MEMORY_BYTES = 300_000_000  # that decoding one picture may take
 _MAX_SCANS = 100  # real progressive JPEGs have 1 to 10; a bomb has thousands
 _MAX_SCANNED_PIXELS = 600_000_000  # scans times pixels; 2 to 3 ns each, so that 100 scans of 50 megapixels took 9 s
 _OVERHEAD_BYTES = 8_000_000
+_HARMLESS_PIXELS = 16_000_000  # at 17.5 bytes each, the most that any kind takes
 
 # Format -> the decoder's module and class.
 _DECODERS = {
@@ -175,14 +176,15 @@ class _Job:
         decoder = _decoder(kind) if kind is not None else None
         if kind is None or decoder is None:
             raise _unknown_kind(self.data, kind, self.name)
-        if kind == "JPEG":
+        marked = self.data.count(b"\xff\xda") if kind == "JPEG" else 0  # never fewer than its scans, and quicker
+        if marked > _MAX_SCANS:
             self._refuse_scan_bomb(_MAX_SCANS)
         try:
             with truncated_files(keep=keep), decoder(io.BytesIO(self.data)) as image:
                 size = image.size
-                if kind == "JPEG":
-                    self._refuse_scan_bomb(max(1, _MAX_SCANNED_PIXELS // (size[0] * size[1])))
                 self._make_it_fit(image, kind)
+                if marked * size[0] * size[1] > _MAX_SCANNED_PIXELS:
+                    self._refuse_scan_bomb(max(1, _MAX_SCANNED_PIXELS // (size[0] * size[1])))
                 image.load()
                 self._check_result(image)
                 upright = to_rgb(turn_upright(image))
@@ -197,8 +199,7 @@ class _Job:
         return DecodedImage(upright, kind, *size, partly_there=keep)
 
     def _refuse_scan_bomb(self, most: int) -> None:
-        marked = self.data.count(b"\xff\xda")  # never fewer than there are, and quicker
-        if marked > most and jpeg_scans(self.data, most) > most:
+        if jpeg_scans(self.data, most) > most:
             raise ImageError("too_many_scans", f"{self.name!r} is a JPEG with over {most} scans of the whole picture, "
                              "which would take very long to open. Save it again as an ordinary JPEG.")
 
@@ -247,6 +248,8 @@ def _decoder(kind: str) -> type[ImageFile.ImageFile] | None:
 def _memory_bytes(image: ImageFile.ImageFile, kind: str, data: bytes) -> tuple[float, float]:
     """What decoding takes, as measured: bytes in any case, and bytes per pixel of the result."""
     pixels = image.width * image.height
+    if pixels <= _HARMLESS_PIXELS:
+        return 0.0, _CODEC_BYTES["WEBP"]
     if kind == "JPEG":
         per_pixel = 8.0 if image.mode == "CMYK" or is_turned(image) else 5.0
         return (pixels * _coefficients(image) if jpeg_scans(data, 1) > 1 else 0.0), per_pixel

@@ -68,7 +68,7 @@ def _converted(image: Image.Image) -> Image.Image:
         scale = 255.0 if _largest(image) <= 1.0 else 1.0
         return _in_strips(image, lambda strip: _float_to_grey(np.asarray(strip), scale))
     if image.mode in ("LA", "La"):
-        return _in_strips(image, lambda strip: _on_white(strip).convert("L"))
+        return _in_strips(image, _grey_on_white)
     if image.mode in ("RGBA", "RGBa", "PA") or clear is not None:
         return _in_strips(image, _on_white, "RGB")
     return image.convert("RGB")
@@ -92,6 +92,11 @@ def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
 def _on_white(image: Image.Image) -> Image.Image:
     rgba = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+
+
+def _grey_on_white(image: Image.Image) -> Image.Image:
+    value, alpha = np.moveaxis(np.asarray(image.convert("LA"), np.uint16), 2, 0)
+    return _eight_bits(255 - ((255 - value) * alpha + 127) // 255)
 
 
 def _sixteen_bits(image: Image.Image) -> np.ndarray[Any, Any]:

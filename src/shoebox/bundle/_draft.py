@@ -36,6 +36,10 @@ class Picture(Protocol):
     def side(self) -> str:
         """`train` or `valid`."""
 
+    @property
+    def partly_there(self) -> bool:
+        """Whether it is a truncated file that was kept, which the app would refuse."""
+
 
 class Pictures(Protocol):
     """What an export needs of a data set; `shoebox.Dataset` has it."""

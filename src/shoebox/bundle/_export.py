@@ -108,7 +108,8 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
     steps = _Steps(progress)
     classes = _checked_classes(learn, ds)
     pipeline = read_pipeline(learn)
-    pictures, side = pick(ds.images, MAX_PICTURES)
+    whole = [record for record in ds.images if not record.partly_there]
+    pictures, side = pick(whole, MAX_PICTURES)
     files = [ds.file(picture.path) for picture in pictures]
     steps.total = 2 * len(files) + 2
     with steps.timed("convert"):

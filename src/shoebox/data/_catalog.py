@@ -102,6 +102,11 @@ class Catalog:
                            [(key, json.dumps(value)) for key, value in defaults.items()])
             return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
 
+    def change_setting(self, key: str, value: Any) -> None:
+        """Store a setting that a person may change, unlike those of the split."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
     def images(self) -> dict[str, ImageRecord]:
         """Every readable picture by path, ordered by path; those that an interrupted scan left without group too."""
         with self._transaction(write=False) as db:

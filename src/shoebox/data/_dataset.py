@@ -43,6 +43,9 @@ class Dataset(Pictures):
         Key of the split (42 at first). Fixed likewise.
     test_pct : float, optional
         Share of pictures for a sealed test, which training and ranking never see (0 at first). Fixed likewise.
+    keep_truncated : bool, optional
+        Keep pictures whose file ends too early, as far as they are there (False at first). Remembered, and may be
+        changed: the next opening brings left-out ones back, or leaves kept ones out. `report.partly_there` names them.
     progress : callable (done, total), optional
         Called while files are read.
 
@@ -53,8 +56,9 @@ class Dataset(Pictures):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, valid_pct: float | None = None, seed: int | None = None,
-                 test_pct: float | None = None, progress: Progress | None = None) -> None:
-        super().__init__(path, valid_pct=valid_pct, seed=seed, test_pct=test_pct)
+                 test_pct: float | None = None, progress: Progress | None = None,
+                 keep_truncated: bool | None = None) -> None:
+        super().__init__(path, valid_pct=valid_pct, seed=seed, test_pct=test_pct, keep_truncated=keep_truncated)
         self._journal = Journal()
         self._lock = RLock()
         self._finish_interrupted()

@@ -1,7 +1,8 @@
 """The one door for image bytes: training, thumbnails, the cleaner and the app all come through here.
 
 What the model trains on and what the app sees are the same pixels, because both call `open_image`.
-Nothing else in Shoebox decodes a picture.
+Nothing else in Shoebox decodes a picture. The decoder is chosen from the list here by the file's first bytes, so
+none of Pillow's other forty is ever entered; its size is judged before it decodes.
 """
 
 from __future__ import annotations
@@ -9,61 +10,70 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile
 
+from shoebox.data._kinds import ends_early, jpeg_scans, kind_in_words, kind_of
+from shoebox.data._pixels import is_turned, small_copy, to_rgb, turn_upright
+from shoebox.data._truncated import truncated_files
 from shoebox.errors import ImageError
 
 __all__ = [
     "FORMATS",
     "MAX_BYTES",
+    "MAX_MEMORY_BYTES",
     "MAX_PIXELS",
     "DecodedImage",
     "ImageSource",
+    "Truncated",
     "decode_image",
     "jpeg_bytes",
     "open_image",
     "read_bytes",
 ]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_BYTES = 100 * 1024 * 1024
 MAX_PIXELS = 50_000_000
+MAX_MEMORY_BYTES = 300_000_000  # that decoding one picture may take
 _MAX_SCANS = 100  # real progressive JPEGs have 1 to 10; a bomb has thousands
+_MAX_SCANNED_PIXELS = 600_000_000  # scans times pixels; 2 to 3 ns each, so that 100 scans of 50 megapixels took 9 s
+_OVERHEAD_BYTES = 8_000_000
+_HARMLESS_PIXELS = 16_000_000  # at 17.5 bytes each, the most that any kind takes
+
+# Format -> the decoder's module and class.
+_DECODERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),  # of a stereo or motion photo the first picture
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIF": ("pillow_heif", "HeifImageFile"),
+}
+FORMATS = tuple(_DECODERS)
 
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | np.ndarray[Any, Any]
-
-# EXIF orientation -> how to turn the stored pixels upright (EXIF 2.3, tag 0x0112).
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_OTHER_KINDS = (
-    (b"%PDF", "a PDF document"),
-    (b"%!PS", "a PostScript file"),
-    (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
-    (b"8BPS", "a Photoshop file"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image"),
-)
+Truncated = Literal["refuse", "keep"]
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An upright RGB picture, and what its file said of itself."""
+    """An upright RGB picture, and what its file said of itself.
+
+    `width_px` and `height_px` are as stored, before turning. `partly_there` is true for a truncated file that was
+    kept: what is missing is grey or black.
+    """
 
     image: Image.Image
     format: str
     width_px: int
     height_px: int
+    partly_there: bool = False
 
 
 def read_bytes(source: str | os.PathLike[str], *, name: str = "", max_bytes: int = MAX_BYTES) -> bytes:
@@ -86,7 +96,8 @@ def read_bytes(source: str | os.PathLike[str], *, name: str = "", max_bytes: int
 
 
 def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture", max_bytes: int = MAX_BYTES,
-                 max_pixels: int = MAX_PIXELS, side_px: int | None = None) -> DecodedImage:
+                 max_pixels: int = MAX_PIXELS, side_px: int | None = None,
+                 truncated: Truncated = "refuse") -> DecodedImage:
     """Decode the first frame to an upright RGB picture.
 
     Parameters
@@ -96,57 +107,48 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
     name : str
         How the error message calls it.
     max_bytes, max_pixels : int
-        Checked before anything is decoded. A baseline JPEG over `max_pixels` is read at 1/2, 1/4 or 1/8
-        of its size if that brings it under.
+        Checked before anything is decoded, like the memory that decoding would take (`MAX_MEMORY_BYTES`). A JPEG
+        over them is read at 1/2, 1/4 or 1/8 of its size if that brings it under.
     side_px : int, optional
         A copy whose longer side is at most this, for thumbnails and hashes: a JPEG is decoded at a fraction of its
         size, which costs little time and memory. Not for training or prediction.
+    truncated : "refuse" or "keep"
+        What to do with a file that ends too early: an error, or the part that is there, where its format allows it
+        (JPEG, PNG, GIF, BMP, TIFF).
 
     Raises
     ------
     ImageError
         For every failure, with one of the named causes and a sentence.
     """
+    if truncated not in ("refuse", "keep"):
+        raise ValueError(f"truncated is {truncated!r}; 'refuse' or 'keep' was expected.")
     _check_size(len(data), max_bytes, name)
-    data = bytes(data)
-    if data[:2] == b"\xff\xd8" and data.count(b"\xff\xda") > _MAX_SCANS:
-        raise ImageError("too_many_scans", f"{name!r} is a JPEG with over {_MAX_SCANS} scans, which would take "
-                         "very long to open. Save it again as an ordinary JPEG.")
+    job = _Job(bytes(data), name, max_pixels, side_px)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width_px, height_px = image.size
-            _fit_pixel_limit(image, max_pixels, name)
-            if side_px is not None:
-                image.draft("RGB", _fit_inside(image.size, side_px))
-            image.load()
-            if side_px is not None:
-                return DecodedImage(_small_copy(image, side_px), image.format or "", width_px, height_px)
-            return DecodedImage(_to_rgb(_turn_upright(image)), image.format or "", width_px, height_px)
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError("too_many_pixels", f"{name!r} claims more pixels than the limit of "
-                         f"{max_pixels / 1e6:.0f} megapixels. Make it smaller and try again.") from None
-    except UnidentifiedImageError:
-        raise _unknown_kind(data, name) from None
-    except Exception as error:  # Pillow's decoders raise seven classes between them on damaged files
-        raise _broken(error, name) from None
+        return job.run(keep=False)
+    except ImageError as error:
+        if truncated == "refuse" or error.cause != "truncated":
+            raise
+        return job.run(keep=True)
 
 
-def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS,
+               truncated: Truncated = "refuse") -> Image.Image:
     """An upright RGB picture from a path, bytes, a PIL image or a (H, W), (H, W, 3) or (H, W, 4) uint8 array.
 
     Raises `ImageError` as `decode_image` does.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return decode_image(source, max_bytes=max_bytes, max_pixels=max_pixels).image
+        return decode_image(source, max_bytes=max_bytes, max_pixels=max_pixels, truncated=truncated).image
     if isinstance(source, np.ndarray):
-        return _to_rgb(_from_array(source))
+        return to_rgb(_from_array(source))
     if isinstance(source, Image.Image):
-        return _to_rgb(_turn_upright(source))
+        return to_rgb(turn_upright(source.copy()))
     if isinstance(source, (str, os.PathLike)):
         data = read_bytes(source, max_bytes=max_bytes)
-        return decode_image(data, name=Path(source).name, max_bytes=max_bytes, max_pixels=max_pixels).image
+        return decode_image(data, name=Path(source).name, max_bytes=max_bytes, max_pixels=max_pixels,
+                            truncated=truncated).image
     raise ImageError("not_an_image", f"A picture was expected as path, bytes, PIL image or array; "
                      f"{type(source).__name__} came.")
 
@@ -161,15 +163,114 @@ def jpeg_bytes(image: Image.Image, *, side_px: int, quality: int = 85) -> bytes:
     return out.getvalue()
 
 
-def _small_copy(image: Image.Image, side_px: int) -> Image.Image:
-    """Upright RGB with its longer side at most `side_px`: made smaller before it is turned, and copied once."""
-    turn = _turn(image)
-    small = _to_rgb(image) if image.mode != "RGB" or "transparency" in image.info else image
-    if max(small.size) > side_px:
-        small = small.resize(_fit_inside(small.size, side_px), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    elif small is image:
-        small = image.copy()
-    return small if turn is None else small.transpose(turn)
+@dataclass(frozen=True)
+class _Job:
+    """One file on its way through the door."""
+
+    data: bytes
+    name: str
+    max_pixels: int
+    side_px: int | None
+
+    def run(self, *, keep: bool) -> DecodedImage:
+        kind = kind_of(self.data)
+        decoder = _decoder(kind) if kind is not None else None
+        if kind is None or decoder is None:
+            raise _unknown_kind(self.data, kind, self.name)
+        marked = self.data.count(b"\xff\xda") if kind == "JPEG" else 0  # never fewer than its scans, and quicker
+        if marked > _MAX_SCANS:
+            self._refuse_scan_bomb(_MAX_SCANS)
+        try:
+            with truncated_files(keep=keep), decoder(io.BytesIO(self.data)) as image:
+                size = image.size
+                self._make_it_fit(image, kind)
+                if marked * size[0] * size[1] > _MAX_SCANNED_PIXELS:
+                    self._refuse_scan_bomb(max(1, _MAX_SCANNED_PIXELS // (size[0] * size[1])))
+                image.load()
+                self._check_result(image)
+                upright = (to_rgb(turn_upright(image)) if self.side_px is None else
+                           small_copy(image, _fit_inside(image.size, self.side_px)))
+        except ImageError:
+            raise
+        except Image.DecompressionBombError:
+            raise self._too_many_pixels("more than 178") from None
+        except Exception as error:  # Pillow's decoders raise seven classes between them on damaged files
+            raise _broken(error, self.data, kind, self.name) from None
+        return DecodedImage(upright, kind, *size, partly_there=keep)
+
+    def _refuse_scan_bomb(self, most: int) -> None:
+        if jpeg_scans(self.data, most) > most:
+            raise ImageError("too_many_scans", f"{self.name!r} is a JPEG with over {most} scans of the whole picture, "
+                             "which would take very long to open. Save it again as an ordinary JPEG.")
+
+    def _make_it_fit(self, image: ImageFile.ImageFile, kind: str) -> None:
+        """Refuse what is too large, or have a JPEG decoded smaller; the same answer with and without `side_px`."""
+        width, height = image.size
+        fixed, per_pixel = _memory_bytes(image, kind, self.data)
+        for shrink in (1, 2, 4, 8) if kind == "JPEG" else (1,):
+            pixels = -(-width // shrink) * -(-height // shrink)
+            if pixels <= self.max_pixels and fixed + pixels * per_pixel <= MAX_MEMORY_BYTES - _OVERHEAD_BYTES:
+                break
+        else:
+            if width * height > self.max_pixels:
+                raise self._too_many_pixels(f"{width} x {height}")
+            raise ImageError("too_many_pixels", f"{self.name!r} is {width} x {height} pixels, which would take "
+                             f"{(fixed + width * height * per_pixel) / 1e6:.0f} MB of memory to open as {kind}; the "
+                             f"limit is {MAX_MEMORY_BYTES / 1e6:.0f} MB. Make it smaller and try again.")
+        if kind == "JPEG":
+            target = max(1, width // shrink), max(1, height // shrink)
+            if self.side_px is not None:
+                inside = _fit_inside(image.size, self.side_px)
+                target = min(target[0], inside[0]), min(target[1], inside[1])
+            if target != image.size:
+                image.draft("RGB", target)
+
+    def _check_result(self, image: Image.Image) -> None:
+        """A decoder may find another size than the header's."""
+        if image.width * image.height > self.max_pixels:
+            raise self._too_many_pixels(f"{image.width} x {image.height}")
+
+    def _too_many_pixels(self, size: str) -> ImageError:
+        size = f"{size} pixels" if "x" in size else f"{size} million pixels"
+        return ImageError("too_many_pixels", f"{self.name!r} is {size}; the limit is "
+                          f"{self.max_pixels / 1e6:.0f} megapixels. Make it smaller and try again.")
+
+
+def _decoder(kind: str) -> type[ImageFile.ImageFile] | None:
+    """The class that decodes a format; None when its library is not installed."""
+    module, name = _DECODERS[kind]
+    try:
+        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+    except ImportError:
+        return None
+
+
+def _memory_bytes(image: ImageFile.ImageFile, kind: str, data: bytes) -> tuple[float, float]:
+    """What decoding takes, as measured: bytes in any case, and bytes per pixel of the result."""
+    pixels = image.width * image.height
+    if pixels <= _HARMLESS_PIXELS:
+        return 0.0, _CODEC_BYTES["WEBP"]
+    if kind == "JPEG":
+        per_pixel = 8.0 if image.mode == "CMYK" or is_turned(image) else 5.0
+        return (pixels * _coefficients(image) if jpeg_scans(data, 1) > 1 else 0.0), per_pixel
+    if kind in _CODEC_BYTES:
+        return 0.0, _CODEC_BYTES[kind]
+    turned = is_turned(image) if kind != "PNG" else any(mark in data for mark in _PNG_METADATA)
+    by_way_of_grey = image.mode in ("1", "L", "P", "LA", "La", "I", "F") or image.mode.startswith("I;16")
+    plain = image.mode == "RGB" and "transparency" not in image.info
+    return 0.0, 8.0 if turned or not (by_way_of_grey or plain) else 5.0
+
+
+# Bytes per pixel within decoders that make a picture of their own first.
+_CODEC_BYTES = {"WEBP": 17.5, "AVIF": 12.0, "HEIF": 8.0}
+_PNG_METADATA = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # asking Pillow would decode the picture
+
+
+def _coefficients(image: ImageFile.ImageFile) -> float:
+    """Bytes per pixel that libjpeg holds of a JPEG with several scans: two for each sample of each component."""
+    layers = [(h, v) for _, v, h, _ in getattr(image, "layer", ())] or [(1, 1)]
+    widest, highest = max(h for h, _ in layers) or 1, max(v for _, v in layers) or 1
+    return float(2.0 * sum(h * v for h, v in layers) / (widest * highest))
 
 
 def _fit_inside(size: tuple[int, int], side_px: int) -> tuple[int, int]:
@@ -185,52 +286,6 @@ def _check_size(size_bytes: int, max_bytes: int, name: str) -> None:
                          f"{max_bytes / 2**20:.0f} MB. Make it smaller and try again.")
 
 
-def _fit_pixel_limit(image: Image.Image, max_pixels: int, name: str) -> None:
-    width, height = image.size
-    if width * height > max_pixels and image.format in ("JPEG", "MPO") and "progressive" not in image.info:
-        for shrink in (2, 4, 8):
-            if (width // shrink) * (height // shrink) <= max_pixels:
-                image.draft("RGB", (width // shrink, height // shrink))
-                break
-    if image.size[0] * image.size[1] > max_pixels:
-        raise ImageError("too_many_pixels", f"{name!r} is {width} x {height} pixels; the limit is "
-                         f"{max_pixels / 1e6:.0f} megapixels. Make it smaller and try again.")
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    try:
-        return _UPRIGHT.get(image.getexif().get(0x0112, 1))
-    except Exception:  # broken EXIF says nothing about the pixels
-        return None
-
-
-def _turn_upright(image: Image.Image) -> Image.Image:
-    turn = _turn(image)
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy()
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "I":
-        return Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        return _float_to_rgb(np.asarray(image))
-    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _float_to_rgb(values: np.ndarray[Any, Any]) -> Image.Image:
-    finite = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    scale = 255.0 if finite.max(initial=0.0) <= 1.0 else 1.0
-    return Image.fromarray(np.clip(finite * scale + 0.5, 0, 255).astype(np.uint8)).convert("RGB")
-
-
 def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
     right_shape = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if array.dtype != np.uint8 or not right_shape or array.size == 0:
@@ -239,20 +294,20 @@ def _from_array(array: np.ndarray[Any, Any]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _unknown_kind(data: bytes, name: str) -> ImageError:
-    kind = next((words for magic, words in _OTHER_KINDS if data.startswith(magic)), None)
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-        kind = "a HEIC photo"
-    if kind is None and b"<svg" in data[:1024].lower():
-        kind = "an SVG drawing"
-    if kind is not None:
-        return ImageError("unsupported_format", f"{name!r} is {kind}, which cannot be opened here. "
+def _unknown_kind(data: bytes, kind: str | None, name: str) -> ImageError:
+    if kind == "HEIF":
+        return ImageError("unsupported_format", f"{name!r} is a HEIC photo, and pillow-heif, which opens those, is not "
+                          "installed. Run: pip install \"shoebox[heic]\" - or save the photo as JPEG.")
+    words = kind_in_words(data)
+    if words is not None:
+        return ImageError("unsupported_format", f"{name!r} is {words}, which cannot be opened here. "
                           "Save it as JPEG or PNG and try again.")
-    return ImageError("not_an_image", f"{name!r} is not a picture. Choose a JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF.")
+    return ImageError("not_an_image", f"{name!r} is not a picture. Choose a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or "
+                      "HEIC.")
 
 
-def _broken(error: Exception, name: str) -> ImageError:
-    if "truncated" in str(error).lower():
+def _broken(error: Exception, data: bytes, kind: str, name: str) -> ImageError:
+    if "truncated" in str(error).lower() or ends_early(data, kind):
         return ImageError("truncated", f"{name!r} ends too early: part of the file is missing. "
                           "Copy or download it again.")
     return ImageError("damaged", f"{name!r} is damaged and cannot be opened. Copy or download it again.")

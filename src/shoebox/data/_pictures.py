@@ -13,7 +13,7 @@ from PIL import Image
 from shoebox.data._catalog import Catalog
 from shoebox.data._catalog_thumbnails import Thumbnails
 from shoebox.data._files import atomic_write_bytes, check_label, safe_join
-from shoebox.data._images import jpeg_bytes, open_image
+from shoebox.data._images import Truncated, jpeg_bytes, open_image
 from shoebox.data._predictions import Predictions
 from shoebox.data._records import ImageRecord
 from shoebox.data._reports import DuplicateGroup, SplitReport, count_sides, find_duplicates, report_split
@@ -28,13 +28,14 @@ class Pictures:
     """The pictures of a data set, as the last scan saw them. `Dataset` adds what a person decides about them."""
 
     def __init__(self, path: str | os.PathLike[str], *, valid_pct: float | None = None, seed: int | None = None,
-                 test_pct: float | None = None) -> None:
+                 test_pct: float | None = None, keep_truncated: bool | None = None) -> None:
         self.root = Path(path).expanduser().resolve()
         if not self.root.is_dir():
             raise DatasetError(f"There is no folder {str(path)!r}. Give the folder that holds one folder per class.")
         self._catalog = Catalog(self.root / ".shoebox" / "catalog.sqlite")
         self._thumbnails = Thumbnails(self.root / ".shoebox" / "thumbnails.sqlite")
         self.split = self._split_rule(valid_pct, seed, test_pct)
+        self.keep_truncated = self._truncated_setting(keep_truncated)
         self.report: ScanReport
 
     def scan(self, progress: Progress | None = None, *, deep: bool = False) -> ScanReport:
@@ -43,7 +44,7 @@ class Pictures:
         Files unchanged in size and time are not read, unless `deep`.
         """
         self.report = scan(self.root, self._catalog, self.split, thumbnails=self._thumbnails, deep=deep,
-                           progress=progress)
+                           progress=progress, truncated=self._truncated)
         self._reload()
         return self.report
 
@@ -92,10 +93,17 @@ class Pictures:
         """Where the picture `path` stands on disk, checked to be inside the data set."""
         return safe_join(self.root, path)
 
+    def open_image(self, path: str) -> Image.Image:
+        """The picture `path` as training sees it: upright RGB, and as far as it is there if `keep_truncated` is on.
+
+        Raises `ImageError` when the file has gone or changed into none.
+        """
+        return open_image(self.file(path), truncated=self._truncated)
+
     def thumbnail(self, path: str, side_px: int = 192) -> bytes:
         """JPEG of the picture with its longer side at most `side_px`; up to 256 from the scan's own thumbnail."""
         if side_px > THUMBNAIL_PX:
-            return jpeg_bytes(open_image(self.file(path)), side_px=side_px)
+            return jpeg_bytes(self.open_image(path), side_px=side_px)
         data = self.thumbnails([path])[path]
         return data if side_px == THUMBNAIL_PX else jpeg_bytes(open_image(data), side_px=side_px)
 
@@ -106,7 +114,7 @@ class Pictures:
         """
         ids = {path: self.record(path).image_id for path in paths}
         kept = self._thumbnails.many(set(ids.values()))
-        drawn = {image_id: jpeg_bytes(open_image(self.file(path)), side_px=THUMBNAIL_PX)
+        drawn = {image_id: jpeg_bytes(self.open_image(path), side_px=THUMBNAIL_PX)
                  for path, image_id in ids.items() if image_id not in kept}
         self._thumbnails.keep(drawn)
         return {path: kept.get(image_id) or drawn[image_id] for path, image_id in ids.items()}
@@ -136,6 +144,19 @@ class Pictures:
 
     def _reload(self) -> None:
         self._images = self._catalog.images()
+
+    @property
+    def _truncated(self) -> Truncated:
+        return "keep" if self.keep_truncated else "refuse"
+
+    def _truncated_setting(self, wanted: bool | None) -> bool:
+        if wanted is not None and not isinstance(wanted, bool):
+            raise DatasetError(f"keep_truncated is {wanted!r}; True or False was expected.")
+        stored = bool(self._catalog.settings({"keep_truncated": bool(wanted)})["keep_truncated"])
+        if wanted is None or wanted == stored:
+            return stored
+        self._catalog.change_setting("keep_truncated", wanted)
+        return wanted
 
     def _split_rule(self, valid_pct: float | None, seed: int | None, test_pct: float | None) -> SplitRule:
         wanted = {"valid_pct": valid_pct, "seed": seed, "test_pct": test_pct}

@@ -7,7 +7,9 @@ from typing import Literal
 
 from shoebox.types import Side
 
-__all__ = ["ApplyRecord", "ImageRecord", "Move", "Skipped"]
+__all__ = ["CUT_OFF", "ApplyRecord", "ImageRecord", "Move", "Skipped"]
+
+CUT_OFF = ", cut off"  # follows the format of a truncated file that was kept
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class ImageRecord:
 
     `path` is relative to the data set, with forward slashes; `image_id` is its SHA-256; `group_id` names its group
     of near-duplicates. `fixed_side` is true when a train/, valid/ or test/ folder decides the side.
-    The four fields before it are those of `Measures`.
+    The four fields before it are those of `Measures`. `format` is the file's, and says so when part of it is missing.
     """
 
     path: str
@@ -34,6 +36,11 @@ class ImageRecord:
     sharpness: float = 0.0
     information: float = 0.0
     fixed_side: bool = False
+
+    @property
+    def partly_there(self) -> bool:
+        """Whether this is a truncated file that was kept: the rest of the picture is grey or black."""
+        return self.format.endswith(CUT_OFF)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -15,9 +16,9 @@ from typing import TypeVar
 from shoebox.data._catalog import Catalog
 from shoebox.data._catalog_thumbnails import Thumbnails
 from shoebox.data._files import sha256_bytes
-from shoebox.data._images import decode_image, jpeg_bytes, read_bytes
+from shoebox.data._images import Truncated, decode_image, jpeg_bytes, read_bytes
 from shoebox.data._measure import looks, measure
-from shoebox.data._records import ImageRecord, Skipped
+from shoebox.data._records import CUT_OFF, ImageRecord, Skipped
 from shoebox.data._reports import find_duplicates
 from shoebox.data._split import Seen, group_new, sides_of, split_warnings
 from shoebox.errors import DatasetError, ImageError
@@ -62,7 +63,10 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """What a scan found. `skipped` names every file that is no usable picture, with its cause."""
+    """What a scan found. `skipped` names every file that is no usable picture, with its cause.
+
+    `partly_there` has the paths of truncated files that were kept because `keep_truncated` is on.
+    """
 
     pictures: int
     added: int
@@ -70,6 +74,7 @@ class ScanReport:
     removed: int
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
+    partly_there: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.pictures} pictures ({self.added} new, {self.changed} changed, {self.removed} gone), "
@@ -77,6 +82,9 @@ class ScanReport:
         lines += [f"  left out: {item.sentence}" for item in self.skipped[:10]]
         if len(self.skipped) > 10:
             lines.append(f"  … and {len(self.skipped) - 10} more in `report.skipped`")
+        if self.partly_there:
+            more = f" and {len(self.partly_there) - 10} more" if len(self.partly_there) > 10 else ""
+            lines.append(f"  only partly there, and kept: {', '.join(map(repr, self.partly_there[:10]))}{more}")
         lines += [f"  note: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
@@ -105,18 +113,19 @@ def checked_rule(values: Mapping[str, float]) -> SplitRule:
 
 
 def scan(root: Path, catalog: Catalog, rule: SplitRule, *, thumbnails: Thumbnails, deep: bool = False,
-         progress: Progress | None = None) -> ScanReport:
+         progress: Progress | None = None, truncated: Truncated = "refuse") -> ScanReport:
     """Bring the catalog up to date with the folders; files unchanged in size and time are not read again.
 
     Each new file is read once and decoded once. An interrupted scan leaves a whole catalog: the next one goes on
-    where it stopped. `deep` reads every file again, whatever its size and time say.
+    where it stopped. `deep` reads every file again, whatever its size and time say. `truncated` says what to do with
+    files that end too early; those that were treated otherwise before are read again.
     """
     found = find_files(root)
     images, skipped = catalog.images(), catalog.skipped()
-    new = [item for item in found if deep or not _unchanged(item, images, skipped)]
+    new = [item for item in found if deep or not _unchanged(item, images, skipped, truncated)]
     gone = (images.keys() | skipped.keys()) - {item.path for item in found}
     done = 0
-    for batch in _batches(_read_all(new), _BATCH):
+    for batch in _batches(_read_all(new, truncated), _BATCH):
         pictures = [result for result in batch if not isinstance(result, Skipped)]
         thumbnails.keep({record.image_id: jpeg for record, _, jpeg in pictures})
         catalog.store([record for record, _, _ in pictures], [seen for _, seen, _ in pictures],
@@ -135,6 +144,7 @@ def scan(root: Path, catalog: Catalog, rule: SplitRule, *, thumbnails: Thumbnail
         skipped=tuple(catalog.skipped().values()),
         warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values())
         + _two_labels(now.values()),
+        partly_there=tuple(path for path, record in now.items() if record.partly_there),
     )
 
 
@@ -144,20 +154,20 @@ def find_files(root: Path) -> list[FoundFile]:
     return sorted((_found(root, path, link=link, layout=layout) for path, link in _walk(root)), key=lambda f: f.path)
 
 
-def read_file(found: FoundFile) -> _Read | Skipped:
+def read_file(found: FoundFile, truncated: Truncated = "refuse") -> _Read | Skipped:
     """Read a file once and decode it once: hash, size, pHash, quality numbers and thumbnail."""
     try:
         if found.fault is not None:
             raise ImageError(*found.fault)
         data = read_bytes(found.file, name=found.path)
-        decoded = decode_image(data, name=found.path, side_px=THUMBNAIL_PX)
+        decoded = decode_image(data, name=found.path, side_px=THUMBNAIL_PX, truncated=truncated)
     except ImageError as error:
         return Skipped(found.path, error.cause, str(error), found.size_bytes, found.mtime_ns)
     image_id, seen, measures = sha256_bytes(data), looks(decoded.image), measure(decoded.image)
     record = ImageRecord(
         found.path, image_id, found.label, found.side or "train", "", decoded.width_px, decoded.height_px, len(data),
-        found.mtime_ns, decoded.format, measures.dark, measures.light, measures.sharpness, measures.information,
-        fixed_side=found.side is not None)
+        found.mtime_ns, decoded.format + CUT_OFF * decoded.partly_there, measures.dark, measures.light,
+        measures.sharpness, measures.information, fixed_side=found.side is not None)
     return (record, Seen(image_id, "", seen.phash, seen.phash_mirrored, seen.signature),
             jpeg_bytes(decoded.image, side_px=THUMBNAIL_PX))
 
@@ -199,7 +209,7 @@ def _two_labels(images: Iterable[ImageRecord]) -> tuple[str, ...]:
             f"{', '.join(map(repr, groups[0].paths[:3]))}. Keep one of each; `ds.duplicates()` lists them.",)
 
 
-def _read_all(found: Sequence[FoundFile]) -> Iterator[_Read | Skipped]:
+def _read_all(found: Sequence[FoundFile], truncated: Truncated) -> Iterator[_Read | Skipped]:
     """In threads, since Pillow's decoders and the hash let go of the interpreter's lock.
 
     The next batch is being read while the last one is stored. (Processes were measured to be no faster.)
@@ -208,7 +218,7 @@ def _read_all(found: Sequence[FoundFile]) -> Iterator[_Read | Skipped]:
     try:
         before: Iterator[_Read | Skipped] = iter(())
         for batch in _batches(iter(found), _BATCH):
-            reading = pool.map(read_file, batch)
+            reading = pool.map(partial(read_file, truncated=truncated), batch)
             yield from before
             before = reading
         yield from before
@@ -253,8 +263,13 @@ def _found(root: Path, path: Path, *, link: bool, layout: bool) -> FoundFile:
     return FoundFile(relative, path, label, status.st_size, status.st_mtime_ns, side, fault)
 
 
-def _unchanged(item: FoundFile, images: Mapping[str, ImageRecord], skipped: Mapping[str, Skipped]) -> bool:
+def _unchanged(item: FoundFile, images: Mapping[str, ImageRecord], skipped: Mapping[str, Skipped],
+               truncated: Truncated) -> bool:
     known = images.get(item.path) or skipped.get(item.path)
+    if truncated == "keep" and isinstance(known, Skipped) and known.cause == "truncated":
+        return False
+    if truncated == "refuse" and isinstance(known, ImageRecord) and known.partly_there:
+        return False
     return known is not None and (known.size_bytes, known.mtime_ns) == (item.size_bytes, item.mtime_ns)
 
 

@@ -16,7 +16,7 @@ from fastai.vision.core import IntToFloatTensor, PILImage
 from shoebox.data import Dataset, open_image
 from shoebox.errors import TrainingError
 
-__all__ = ["augmentations", "dataloaders", "open_for_fastai"]
+__all__ = ["augmentations", "dataloaders", "open_cut_off_for_fastai", "open_for_fastai"]
 
 _METHODS = {"squish": ResizeMethod.Squish, "crop": ResizeMethod.Crop, "pad": ResizeMethod.Pad}
 
@@ -52,8 +52,9 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
     if method not in _METHODS:
         raise TrainingError(f"method is {method!r}; choose one of {', '.join(_METHODS)}.")
     files = [ds.file(record.path) for record in ds.images]
+    opener = open_cut_off_for_fastai if ds.keep_truncated else open_for_fastai
     block = DataBlock(
-        blocks=(TransformBlock(type_tfms=open_for_fastai, batch_tfms=IntToFloatTensor),
+        blocks=(TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor),
                 CategoryBlock(vocab=list(ds.classes))),
         splitter=_Split([record.side for record in ds.images]),
         get_y=_LabelOf({file: record.label for file, record in zip(files, ds.images, strict=True)}),
@@ -71,6 +72,11 @@ def open_for_fastai(source: object) -> PILImage:
     `source` is whatever `open_image` takes; fastai dispatches on annotations and cannot read a union of them.
     """
     return PILImage(open_image(source))  # type: ignore[arg-type]
+
+
+def open_cut_off_for_fastai(source: object) -> PILImage:
+    """The same for a data set with `keep_truncated`: of a file that ends too early, what is there."""
+    return PILImage(open_image(source, truncated="keep"))  # type: ignore[arg-type]
 
 
 def augmentations(*, flip: bool = True) -> list[Any]:

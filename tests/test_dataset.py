@@ -81,7 +81,7 @@ def test_a_second_scan_reads_only_what_changed(root, monkeypatch):
     read = []
     import shoebox.data._scan as scan
 
-    monkeypatch.setattr(scan, "read_bytes", lambda file, **_: read.append(file.name) or file.read_bytes())
+    monkeypatch.setattr(scan, "read_bytes", lambda file, **_: read.append(Path(file).name) or Path(file).read_bytes())
     assert Dataset(root).report.added == 0 and read == []
     save(root / "black" / "picture-000.jpg", draw(500))
     save(root / "black" / "new.jpg", draw(501))

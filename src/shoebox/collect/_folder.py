@@ -59,7 +59,7 @@ def collect_folder(source: str | os.PathLike[str], target: str | os.PathLike[str
             if item.fault is not None:
                 raise ImageError(*item.fault)
             check_label(item.label)
-            added += _copy(item.file, root / item.path, known)
+            added += _copy(Path(item.file), root / item.path, known)
         except (ImageError, DatasetError, OSError) as error:
             skipped.append(Skipped(item.path, getattr(error, "cause", "not_copied"), str(error)))
         if progress:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from shoebox.data._decisions import Action, Decision, Entry
-from shoebox.data._records import ApplyRecord, ImageRecord, Move, Skipped
+from shoebox.data._records import CUT_OFF, ApplyRecord, ImageRecord, Known, Move, Skipped
 from shoebox.data._split import Groups, Seen
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind, Side
@@ -50,6 +51,10 @@ _STEPS = (
 # a record as its row: dataclasses.astuple copies deeply, which took a tenth of a scan
 _IMAGE, _SEEN, _SKIPPED = (attrgetter(*(column.name for column in fields(kind)))
                            for kind in (ImageRecord, Seen, Skipped))
+
+_COLUMNS = [column.name for column in fields(ImageRecord)]
+_ID, _GROUP = _COLUMNS.index("image_id"), _COLUMNS.index("group_id")
+_REPEATED = [_COLUMNS.index(name) for name in ("label", "side", "format")]
 
 
 class Catalog:
@@ -110,8 +115,23 @@ class Catalog:
     def images(self) -> dict[str, ImageRecord]:
         """Every readable picture by path, ordered by path; those that an interrupted scan left without group too."""
         with self._transaction(write=False) as db:
-            rows = db.execute("SELECT * FROM images ORDER BY path").fetchall()
-        return {row[0]: ImageRecord(*row) for row in rows}
+            rows = db.execute("SELECT * FROM images ORDER BY path")
+            return {row[0]: _record(row) for row in rows}
+
+    def known(self) -> Iterator[Known]:
+        """Every file that the last scan saw, one after the other."""
+        with self._transaction(write=False) as db:
+            for path, size_bytes, mtime_ns, label, format_ in db.execute(
+                    "SELECT path, size_bytes, mtime_ns, label, format FROM images"):
+                yield Known(path, size_bytes, mtime_ns, label, True, "kept" if format_.endswith(CUT_OFF) else "")
+            for path, size_bytes, mtime_ns, cause in db.execute(
+                    "SELECT path, size_bytes, mtime_ns, cause FROM skipped"):
+                yield Known(path, size_bytes, mtime_ns, "", False, "left out" if cause == "truncated" else "")
+
+    def ungrouped(self) -> bool:
+        """Whether there are pictures that an interrupted or unfinished scan has left without a group."""
+        with self._transaction(write=False) as db:
+            return db.execute("SELECT 1 FROM images WHERE group_id = '' LIMIT 1").fetchone() is not None
 
     def seen(self) -> list[Seen]:
         """Every picture that was ever scanned, those that are gone included; the ungrouped ones last."""
@@ -139,13 +159,19 @@ class Catalog:
         with self._transaction(write=False) as db:
             return dict(db.execute("SELECT group_id, side FROM sides").fetchall())
 
-    def store(self, images: Sequence[ImageRecord], seen: Sequence[Seen], skipped: Sequence[Skipped]) -> None:
-        """Add or replace files; a picture has no group until `store_groups` gives it one."""
+    def store(self, images: Sequence[ImageRecord], seen: Sequence[Seen], skipped: Sequence[Skipped]) -> int:
+        """Add or replace files; a picture has no group until `store_groups` gives it one.
+
+        Returns how many of the pictures had other bytes before.
+        """
         with self._transaction() as db:
+            changed = sum(len(db.execute("SELECT 1 FROM images WHERE path = ? AND image_id <> ?",
+                                         (image.path, image.image_id)).fetchall()) for image in images)
             self._replace_images(db, images)
             db.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, ?, ?)", [_SEEN(item) for item in seen])
             db.executemany("DELETE FROM images WHERE path = ?", [(item.path,) for item in skipped])
             db.executemany("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?, ?)", [_SKIPPED(s) for s in skipped])
+        return changed
 
     def forget(self, paths: Iterable[str]) -> None:
         """Take files that are no longer there off the lists; their sides and decisions stay."""
@@ -213,6 +239,16 @@ class Catalog:
         marks = ",".join("?" * len(fields(ImageRecord)))
         db.executemany(f"INSERT OR REPLACE INTO images VALUES ({marks})", [_IMAGE(image) for image in images])
         db.executemany("DELETE FROM skipped WHERE path = ?", [(image.path,) for image in images])
+
+
+def _record(row: tuple[Any, ...]) -> ImageRecord:
+    """Equal texts are held once: a picture that is its own group, the names of classes, sides and formats."""
+    values: list[Any] = list(row)
+    if values[_GROUP] == values[_ID]:
+        values[_GROUP] = values[_ID]
+    for place in _REPEATED:
+        values[place] = sys.intern(values[place])
+    return ImageRecord(*values)
 
 
 def _turned(mapping: Mapping[str, str]) -> list[tuple[str, str]]:

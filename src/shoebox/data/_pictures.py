@@ -43,9 +43,9 @@ class Pictures:
 
         Files unchanged in size and time are not read, unless `deep`.
         """
-        self.report = scan(self.root, self._catalog, self.split, thumbnails=self._thumbnails, deep=deep,
+        self.report, images = scan(self.root, self._catalog, self.split, thumbnails=self._thumbnails, deep=deep,
                            progress=progress, truncated=self._truncated)
-        self._reload()
+        self._reload(images)
         return self.report
 
     @property
@@ -142,8 +142,8 @@ class Pictures:
     def _predictions_file(self, name: str) -> Path:
         return self.root / ".shoebox" / f"predictions-{check_label(name)}.npz"
 
-    def _reload(self) -> None:
-        self._images = self._catalog.images()
+    def _reload(self, images: dict[str, ImageRecord] | None = None) -> None:
+        self._images = self._catalog.images() if images is None else images
 
     @property
     def _truncated(self) -> Truncated:

@@ -7,12 +7,12 @@ from typing import Literal
 
 from shoebox.types import Side
 
-__all__ = ["CUT_OFF", "ApplyRecord", "ImageRecord", "Move", "Skipped"]
+__all__ = ["CUT_OFF", "ApplyRecord", "ImageRecord", "Known", "Move", "Skipped"]
 
 CUT_OFF = ", cut off"  # follows the format of a truncated file that was kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One readable picture.
 
@@ -41,6 +41,21 @@ class ImageRecord:
     def partly_there(self) -> bool:
         """Whether this is a truncated file that was kept: the rest of the picture is grey or black."""
         return self.format.endswith(CUT_OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the catalog knows of a file, as far as a scan needs it to see whether the file has changed.
+
+    `cut_off` is `kept` or `left out` for a truncated file, else empty.
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    label: str
+    is_picture: bool
+    cut_off: Literal["", "kept", "left out"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from shoebox.types import Side
 __all__ = ["Groups", "Seen", "group_new", "side_of", "sides_of", "split_warnings"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A picture and what it looks like; `group_id` is empty until it has a group of near-duplicates."""
 

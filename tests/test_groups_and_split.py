@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,7 +166,7 @@ def test_an_interrupted_scan_is_gone_on_with(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Dataset(root, progress=stop)
     read = []
-    monkeypatch.setattr(scan, "read_bytes", lambda file, **_: read.append(file) or file.read_bytes())
+    monkeypatch.setattr(scan, "read_bytes", lambda file, **_: read.append(file) or Path(file).read_bytes())
     ds = Dataset(root)
     assert len(ds.images) == 24 and len(read) == 14 and all(r.group_id for r in ds.images)
     whole = Dataset(folders(tmp_path / "q", {"a": 12, "b": 12}))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from shoebox.data._decisions import Action, Decision, Entry
+from shoebox.data._files import make_folder
 from shoebox.data._records import ApplyRecord, ImageRecord, Move, Skipped
 from shoebox.data._split import Groups, Seen
 from shoebox.errors import DatasetError
@@ -54,7 +55,7 @@ class Catalog:
         self._path = path
         self._timeout_s = timeout_s
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
             raise DatasetError(f"The catalog {path} cannot be written ({error}). Check the permissions, and that "
                                f"{path.parent.name!r} is a folder.") from None
@@ -102,6 +103,11 @@ class Catalog:
         with self._transaction(write=False) as db:
             rows = db.execute("SELECT * FROM images ORDER BY path").fetchall()
         return {row[0]: ImageRecord(*row) for row in rows}
+
+    def has(self, path: str) -> bool:
+        """Whether a readable picture stands at `path`, as whoever scanned or moved last has written down."""
+        with self._transaction(write=False) as db:
+            return db.execute("SELECT 1 FROM images WHERE path = ?", (path,)).fetchone() is not None
 
     def seen(self) -> list[Seen]:
         """Every picture that was ever scanned, those that are gone included; the ungrouped ones last."""

@@ -8,7 +8,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -16,6 +16,7 @@ from typing import TypeVar
 from PIL import Image
 
 from shoebox.data._catalog import Catalog
+from shoebox.data._classes import class_names, class_warnings
 from shoebox.data._files import sha256_bytes
 from shoebox.data._images import decode_image, jpeg_bytes, read_bytes
 from shoebox.data._measure import looks, measure
@@ -136,14 +137,17 @@ def scan(root: Path, catalog: Catalog, rule: SplitRule, *, deep: bool = False,
         changed=sum(item.path in now and _other_bytes(images.get(item.path), now[item.path]) for item in new),
         removed=len(gone & images.keys()),
         skipped=tuple(catalog.skipped().values()),
-        warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values()),
+        warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values())
+        + class_warnings(item.path.split("/")[item.side is not None] for item in found if item.fault is None),
     )
 
 
 def find_files(root: Path) -> list[FoundFile]:
     """Every visible file below `root`, ordered by path; hidden ones and `.shoebox` are passed over."""
     layout = _has_sides(root)
-    return sorted((_found(root, path, link=link, layout=layout) for path, link in _walk(root)), key=lambda f: f.path)
+    found = sorted((_found(root, path, link=link, layout=layout) for path, link in _walk(root)), key=lambda f: f.path)
+    names = class_names(item.label for item in found)
+    return [item if names[item.label] == item.label else replace(item, label=names[item.label]) for item in found]
 
 
 def read_file(found: FoundFile, thumbnails: Path) -> tuple[ImageRecord, Seen] | Skipped:
@@ -249,12 +253,14 @@ def _found(root: Path, path: Path, *, link: bool, layout: bool) -> FoundFile:
         relative = relative.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         fault = ("bad_name", f"{relative!r} has a name that is not valid Unicode. Rename it.")
     status = path.lstat()
-    label = unicodedata.normalize("NFC", inner.split("/")[0])
+    label = unicodedata.normalize("NFC", inner.split("/")[0] if fault is None else "")
     return FoundFile(relative, path, label, status.st_size, status.st_mtime_ns, side, fault)
 
 
 def _unchanged(item: FoundFile, images: Mapping[str, ImageRecord], skipped: Mapping[str, Skipped]) -> bool:
     known = images.get(item.path) or skipped.get(item.path)
+    if isinstance(known, ImageRecord) and known.label != item.label:
+        return False
     return known is not None and (known.size_bytes, known.mtime_ns) == (item.size_bytes, item.mtime_ns)
 
 

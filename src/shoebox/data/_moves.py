@@ -96,7 +96,8 @@ def check_room(pairs: Iterable[tuple[Path, Path]]) -> None:
 def discard_part(target: Path) -> None:
     """Remove the hidden copy that a crash may have left beside `target`."""
     with contextlib.suppress(OSError):
-        _part(target).unlink(missing_ok=True)
+        _part(target).unlink()
+        fsync_folder(target.parent)
 
 
 def _part(target: Path) -> Path:

@@ -51,7 +51,8 @@ def main() -> None:
         counts, seconds = run(name, settings)
         found = ", ".join(f"{kind}: {count}" for kind, count in counts.pop("found").items()) or "nothing"
         what = " ".join((name.replace("_", " "), *(str(value) for value in settings.values())))
-        how = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in counts.items() if not isinstance(value, dict))
+        how = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in counts.items()
+                        if not isinstance(value, dict))
         lines.append(f"| {'bug put in: ' * ('bug' in settings)}{what} | {how} | {found} | {seconds:.0f} |")
         print(lines[-1], flush=True)
     if not wanted:
@@ -64,8 +65,8 @@ def write(lines: list[str]) -> None:
     sections = results.read_text("utf-8").split("\n## ")
     kept = [section.rstrip("\n") for section in sections if not f"## {section}".startswith(HEAD)]
     table = "\n".join((f"{HEAD[3:]} ({datetime.datetime.now(datetime.UTC).date()})", "",
-                       f"Seven pictures, three moves, one process per row; {os.cpu_count()} cores, {platform.machine()}, "
-                       f"Python {platform.python_version()}. `python bench/crash.py`", "",
+                       f"Seven pictures, three moves, one process per row; {os.cpu_count()} cores, "
+                       f"{platform.machine()}, Python {platform.python_version()}. `python bench/crash.py`", "",
                        "| experiment | how much | found | seconds |", "|---|---|---|---|", *lines))
     results.write_text("\n\n## ".join([*kept, table]) + "\n", "utf-8")
 

@@ -236,63 +236,6 @@ def test_thumbnails_are_kept(root):
         ds.thumbnail("black/nothing.jpg")
 
 
-CRASH = """
-import os, signal, sys
-from pathlib import Path
-from shoebox.data import Dataset
-root, limit, undo = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "undo"
-ds = Dataset(root)
-calls = 0
-def counted(name):
-    real = getattr(os, name)
-    def call(*args, **kwargs):
-        global calls
-        calls += 1
-        if calls == limit: os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*args, **kwargs)
-        calls += 1
-        if calls == limit: os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    setattr(os, name, call)
-for name in ("link", "unlink", "fsync", "mkdir", "rename", "replace"): counted(name)
-(ds.undo_apply if undo else ds.apply)()
-"""
-
-
-@pytest.mark.parametrize("direction", ["apply", "undo"])
-def test_killed_at_any_file_system_call_nothing_is_lost(tmp_path, direction):
-    ready = folders(tmp_path / "ready", {"black": 3, "grizzly": 3})
-    ds = Dataset(ready)
-    before = tree(ready)
-    ds.decide("black/picture-000.jpg", "relabel", "grizzly")
-    ds.decide("black/picture-001.jpg", "remove")
-    ds.decide("grizzly/picture-001.jpg", "relabel", "polar")
-    if direction == "undo":
-        ds.apply()
-    everything = contents(ready)
-    killed = 0
-    for limit in range(1, 200):
-        root = tmp_path / f"try-{limit}"
-        shutil.copytree(ready, root)
-        done = subprocess.run([sys.executable, "-c", CRASH, str(root), str(limit), direction], check=False)
-        assert sorted(set(contents(root))) == sorted(set(everything)), "nothing lost, nothing half-written"
-        again = Dataset(root)  # finishes what was cut short
-        assert contents(root) == everything, "and nothing twice"
-        assert not again._catalog.applies("todo", "undoing")
-        if direction == "undo" and tree(root) != before:
-            again.undo_apply()
-        elif direction == "apply" and tree(root) == before:
-            assert len(again.decisions) == 3
-            again.apply()
-        assert (tree(root) == before) == (direction == "undo")
-        shutil.rmtree(root)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -9
-        killed += 1
-    assert killed > 15
-
-
 def test_another_device_is_copied_checked_and_named_in_one_step(root, monkeypatch):
     import errno
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from shoebox.data._decisions import Action, Decision, Entry
+from shoebox.data._files import make_folder
 from shoebox.data._records import CUT_OFF, ApplyRecord, ImageRecord, Known, Move, Skipped
 from shoebox.data._split import Groups, Seen
 from shoebox.errors import DatasetError
@@ -64,7 +65,7 @@ class Catalog:
         self._path = path
         self._timeout_s = timeout_s
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
             raise DatasetError(f"The catalog {path} cannot be written ({error}). Check the permissions, and that "
                                f"{path.parent.name!r} is a folder.") from None
@@ -132,6 +133,11 @@ class Catalog:
         """Whether there are pictures that an interrupted or unfinished scan has left without a group."""
         with self._transaction(write=False) as db:
             return db.execute("SELECT 1 FROM images WHERE group_id = '' LIMIT 1").fetchone() is not None
+
+    def has(self, path: str) -> bool:
+        """Whether a readable picture stands at `path`, as whoever scanned or moved last has written down."""
+        with self._transaction(write=False) as db:
+            return db.execute("SELECT 1 FROM images WHERE path = ?", (path,)).fetchone() is not None
 
     def seen(self) -> list[Seen]:
         """Every picture that was ever scanned, those that are gone included; the ungrouped ones last."""

@@ -5,24 +5,29 @@ from __future__ import annotations
 import contextlib
 import datetime
 import getpass
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 from typing import cast, get_args
 
-from shoebox.data._apply import ApplyResult, Plan, make_plan, run_apply
+from shoebox.data._apply import ApplyResult, Plan, UnfinishedError, make_plan, run_apply
 from shoebox.data._decisions import Decision, Journal
 from shoebox.data._exchange import MergeReport, read_decisions, sort_out, write_decisions
-from shoebox.data._files import atomic_write_bytes, check_label, folder_lock
+from shoebox.data._files import atomic_write_bytes, check_label, folder_lock, name_key
+from shoebox.data._moves import check_room
 from shoebox.data._pictures import Pictures
-from shoebox.data._records import Move
+from shoebox.data._records import ImageRecord, Move, Skipped
 from shoebox.data._scan import Progress
 from shoebox.data._trash import Trashed, find_trashed, quarantine_moves, restore_moves
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind
 
 __all__ = ["Dataset"]
+
+logger = logging.getLogger(__name__)
 
 _KINDS = get_args(DecisionKind)
 
@@ -61,8 +66,10 @@ class Dataset(Pictures):
         super().__init__(path, valid_pct=valid_pct, seed=seed, test_pct=test_pct, keep_truncated=keep_truncated)
         self._journal = Journal()
         self._lock = RLock()
-        self._finish_interrupted()
+        self._moved_before = 0
+        notes = self._finish_interrupted()
         self.scan(progress)
+        self.report = replace(self.report, warnings=self.report.warnings + notes)
 
     def decide(self, path: str, kind: DecisionKind, label: str | None = None, *, who: str = "",
                reason: str = "") -> Decision:
@@ -78,15 +85,17 @@ class Dataset(Pictures):
             For the record; `who` is the user's name unless given.
         """
         with self._lock:
-            record = self.record(path)
+            record = self._record_now(path)
             if kind not in _KINDS:
                 raise DatasetError(f"{kind!r} is no decision. Choose one of {', '.join(_KINDS)}.")
             if (label is not None) != (kind == "relabel"):
                 raise DatasetError(f"{kind!r} came with label {label!r}. A new label goes with 'relabel' only.")
-            self._catalog.append(
-                "decide", at=_now(), path=path, image_id=record.image_id, kind=kind,
-                label=None if label is None else check_label(label), who=who or _user(), reason=reason)
-            return self.decisions[path]
+            if label is not None:
+                label = self._spelling.get(name_key(check_label(label)), check_label(label))
+            seq = self._catalog.append("decide", at=_now(), path=path, image_id=record.image_id, kind=kind, label=label,
+                                       who=who or _user(), reason=reason)
+            self._journal.read(self._catalog.journal(self._journal.last_seq))
+            return self._journal.decision(seq)
 
     @property
     def decisions(self) -> dict[str, Decision]:
@@ -105,7 +114,8 @@ class Dataset(Pictures):
 
     def plan(self) -> Plan:
         """What `apply` would move where; nothing is touched."""
-        return make_plan(self.root, self._images, self.decisions)
+        images = self._catalog.images() if self.moved_elsewhere else self._images
+        return make_plan(self.root, images, self.decisions)
 
     def apply(self, plan: Plan | None = None, progress: Progress | None = None) -> ApplyResult:
         """Move relabelled pictures to their class folder and removed ones to `.shoebox/trash`.
@@ -113,9 +123,18 @@ class Dataset(Pictures):
         Never deletes and never overwrites. What cannot be moved stays, with a sentence in `failed`.
         """
         with self._lock, self._exclusive():
-            plan = self.plan() if plan is None else plan
+            elsewhere = self.moved_elsewhere
+            plan = self.plan() if plan is None else self._still_standing(plan)
             result = self._move(plan.moves, progress)
-            return ApplyResult(result.moved, plan.stale + result.failed)
+            notes = (f"{_changed(elsewhere)} Scan again: ds.scan()",) if elsewhere else ()
+            return ApplyResult(result.moved, plan.stale + result.failed, notes=result.notes + notes)
+
+    @property
+    def moved_elsewhere(self) -> int:
+        """How many files other notebooks have moved since this one last scanned; over 0: scan again."""
+        with self._lock:
+            self._journal.read(self._catalog.journal(self._journal.last_seq))
+            return self._journal.moved - self._moved_before
 
     def undo_apply(self, progress: Progress | None = None) -> ApplyResult:
         """Take back the newest apply, quarantine or restore; the decisions behind it stand again.
@@ -126,6 +145,7 @@ class Dataset(Pictures):
             done = [apply for apply in self._catalog.applies("done") if apply.moves]
             if not done:
                 raise DatasetError("There is no apply to undo.")
+            self._check_room(done[-1].moves, back=True)
             apply = self._catalog.begin_undo(done[-1])
             result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
         self.scan()
@@ -159,9 +179,16 @@ class Dataset(Pictures):
             size = f"{len(there)} files with {sum(item.size_bytes for item in there) / 1e6:.1f} MB"
             if confirm is None or confirm != len(there):
                 return f"The trash holds {size}. To delete them for ever: ds.empty_trash(confirm={len(there)})"
+            kept = []
             for item in there:
-                self.file(item.kept_at).unlink()
-            self._thumbnails.forget({item.record.image_id for item in there} - {r.image_id for r in self.images})
+                try:
+                    self.file(item.kept_at).unlink()
+                except OSError as error:
+                    kept.append(f"{item.path!r} ({error.strerror})")
+            left = {item.image_id for item in self.images} | {item.record.image_id for item in self.trash()}
+            self._thumbnails.forget({item.record.image_id for item in there} - left)
+            if kept:
+                return f"Deleted {len(there) - len(kept)} of {size}. Still in the trash: {', '.join(kept)}."
             return f"Deleted {size}."
 
     def export_decisions(self, file: str | os.PathLike[str]) -> Path:
@@ -194,6 +221,7 @@ class Dataset(Pictures):
         """One apply: written down, carried out, written down."""
         if not moves:
             return ApplyResult(0)
+        self._check_room(moves)
         apply = self._catalog.begin_apply(moves, at=_now())
         result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
         self._reload()
@@ -207,22 +235,70 @@ class Dataset(Pictures):
                 self._catalog.append("undo" if action == "undo" else "redo", at=_now(), target=decision.seq)
             return decision
 
+    def _reload(self, images: dict[str, ImageRecord] | None = None) -> None:
+        self._journal.read(self._catalog.journal(self._journal.last_seq))
+        self._moved_before = self._journal.moved
+        super()._reload(images)
+        self._spelling = {name_key(label): label for label in self.classes}
+
+    def _record_now(self, path: str) -> ImageRecord:
+        """The row of one picture; a sentence when another notebook has moved it."""
+        elsewhere = self.moved_elsewhere
+        if elsewhere and not self._catalog.has(path):
+            raise DatasetError(f"There is no picture {path!r} any more. {_changed(elsewhere)} Scan again: ds.scan()")
+        return self.record(path)
+
+    def _still_standing(self, plan: Plan) -> Plan:
+        standing = {decision.seq for decision in self.decisions.values()}
+        gone = tuple(Skipped(move.path, "stale", f"{move.path!r}: this decision was applied or taken back since the "
+                             "plan was made. Make a new plan.") for move in plan.moves if move.decision not in standing)
+        return Plan(tuple(move for move in plan.moves if move.decision in standing), plan.stale + gone)
+
+    def _check_room(self, moves: Iterable[Move], *, back: bool = False) -> None:
+        pairs = ((self.root / move.path, self.root / move.target) for move in moves)
+        check_room((target, source) if back else (source, target) for source, target in pairs)
+
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
-        """One apply at a time per data set; the second one is told."""
-        try:
-            with folder_lock(self.root / ".shoebox" / "apply.lock"):
-                yield
-        except BlockingIOError:
-            raise DatasetError("Another notebook or process is moving files of this data set. "
-                               "Wait until it has finished and try again.") from None
+        """One apply at a time per data set; the second one is told. What a crash cut short is finished first."""
+        with self._locked():
+            for note in self._resume():
+                logger.warning(note)
+            yield
 
-    def _finish_interrupted(self) -> None:
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(folder_lock(self.root / ".shoebox" / "apply.lock"))
+            except BlockingIOError:
+                raise DatasetError("Another notebook or process is moving files of this data set. "
+                                   "Wait until it has finished and try again.") from None
+            except OSError as error:
+                raise DatasetError(f"The data set cannot be locked ({error.strerror}), so nothing was moved. Make its "
+                                   "folder .shoebox writable and try again.") from None
+            yield
+
+    def _resume(self) -> tuple[str, ...]:
+        """Finish what was cut short; a sentence for each. Under the lock only."""
+        results = [run_apply(self.root, self._catalog, apply, at=_now(), resumed=True)
+                   for apply in self._catalog.applies("todo", "undoing")]
+        if results:
+            self._reload()
+        return tuple(f"An apply that was cut short has been finished: {result.summary()}" for result in results)
+
+    def _finish_interrupted(self) -> tuple[str, ...]:
         if not self._catalog.applies("todo", "undoing"):
-            return
-        with self._exclusive():
-            for apply in self._catalog.applies("todo", "undoing"):
-                run_apply(self.root, self._catalog, apply, at=_now())
+            return ()
+        try:
+            with self._locked():
+                return self._resume()
+        except UnfinishedError as error:
+            return (str(error),)
+
+
+def _changed(files: int) -> str:
+    return f"{files} {'file was' if files == 1 else 'files were'} changed on disk by another notebook."
 
 
 def _now() -> str:

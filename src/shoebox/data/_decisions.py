@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass
 class Journal:
-    """The standing decision per path, kept up to date entry by entry."""
+    """The standing decision per path, kept up to date entry by entry; `moved` counts files moved there and back."""
 
     _decisions: dict[int, Decision] = field(default_factory=dict)
     _by_path: dict[str, list[int]] = field(default_factory=dict)
@@ -50,6 +50,7 @@ class Journal:
     _applied: set[int] = field(default_factory=set)
     _redo: list[int] = field(default_factory=list)
     last_seq: int = 0
+    moved: int = 0
 
     def read(self, entries: Iterable[Entry]) -> None:
         """Take in entries in the order of their numbers."""
@@ -63,16 +64,23 @@ class Journal:
             self._by_path.setdefault(entry.decision.path, []).append(entry.seq)
             self._redo.clear()
         elif entry.action == "undo":
+            if entry.target not in self._undone:  # two notebooks may undo the same one at once
+                self._redo.append(entry.target)
             self._undone.add(entry.target)
-            self._redo.append(entry.target)
         elif entry.action == "redo":
             self._undone.discard(entry.target)
             if entry.target in self._redo:
                 self._redo.remove(entry.target)
         elif entry.action == "applied":
             self._applied.add(entry.target)
+            self.moved += 1
         elif entry.action == "unapplied":
             self._applied.discard(entry.target)
+            self.moved += 1
+
+    def decision(self, seq: int) -> Decision:
+        """The decision with this number, whether it stands or not."""
+        return self._decisions[seq]
 
     def standing(self) -> dict[str, Decision]:
         """The newest decision of each path that is neither undone nor applied."""

@@ -15,20 +15,27 @@ from pathlib import Path
 from shoebox.errors import DatasetError
 
 __all__ = [
+    "FreeNames",
     "atomic_write_bytes",
     "check_label",
+    "check_own_folder",
     "folder_lock",
-    "free_name",
     "fsync_folder",
-    "move_file",
+    "make_folder",
     "name_key",
     "safe_join",
     "sha256_bytes",
     "sha256_file",
 ]
 
-_NO_HARD_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{name}{n}" for name in ("com", "lpt") for n in range(1, 10))}
+_RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$",
+             *(f"{name}{n}" for name in ("com", "lpt") for n in "0123456789¹²³")}
+_NAME_BYTES = 255
+
+
+_OWN = (".shoebox", *(f".shoebox/{name}" for name in (
+    "catalog.sqlite", "catalog.sqlite-journal", "thumbnails.sqlite", "thumbnails.sqlite-journal", "apply.lock", "trash",
+    "quarantine")))
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -44,7 +51,7 @@ def sha256_file(path: Path) -> str:
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:
     """Write so that after a crash either the old or the new content stands under `path`, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -60,7 +67,7 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 
 def name_key(name: str) -> str:
     """Names with the same key may not stand in one folder: some file systems cannot tell them apart."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def check_label(label: str) -> str:
@@ -74,11 +81,11 @@ def check_label(label: str) -> str:
         (not name.strip(), "it is empty"),
         (name in (".", ".."), "it is a relative path"),
         ("/" in name or "\\" in name, "it has a slash"),
-        (any(unicodedata.category(char) == "Cc" for char in name), "it has a control character"),
+        (any(unicodedata.category(char) in ("Cc", "Cs") for char in name), "it has a control character"),
         (name.startswith("."), "it begins with a dot"),
         (name.endswith((".", " ")), "it ends in a dot or a space"),
-        (name.split(".")[0].casefold() in _RESERVED, "Windows reserves it"),
-        (len(name.encode()) > 255, "it is longer than 255 bytes"),
+        (name.split(".")[0].rstrip().casefold() in _RESERVED, "Windows reserves it"),
+        (len(name.encode("utf-8", "surrogatepass")) > _NAME_BYTES, f"it is longer than {_NAME_BYTES} bytes"),
     )
     for wrong, why in faults:
         if wrong:
@@ -100,46 +107,52 @@ def safe_join(root: Path, relative: str) -> Path:
     return path
 
 
-def free_name(folder: Path, name: str, taken: set[str]) -> str:
-    """`name`, or `name` with " (2)", " (3)", … before its suffix: free on disk and in `taken` (of `name_key`s)."""
-    in_use = taken | ({name_key(entry.name) for entry in folder.iterdir()} if folder.is_dir() else set())
-    stem, suffix = Path(name).stem, Path(name).suffix
-    candidate, number = name, 1
-    while name_key(candidate) in in_use:
-        number += 1
-        candidate = f"{stem} ({number}){suffix}"
-    return candidate
+def check_own_folder(root: Path) -> None:
+    """Refuse a data set whose `.shoebox` leads elsewhere: what is written there must stay inside `root`."""
+    for name in _OWN:
+        safe_join(root, name)
 
 
-def move_file(source: Path, target: Path) -> None:
-    """Move without ever overwriting, so that at every instant the whole file stands under one of the names.
+class FreeNames:
+    """Hands out names for new files: free on disk, and among those handed out before. Reads each folder once."""
 
-    May be called again after a crash: a move that was half done is finished, one that was done is left alone.
+    def __init__(self) -> None:
+        self._taken: dict[str, set[str]] = {}
 
-    Raises
-    ------
-    FileExistsError
-        When another file has the name `target`.
-    FileNotFoundError
-        When neither is there.
-    OSError
-        Disk full, read-only and the like; nothing is lost then.
-    """
-    if target.exists() or target.is_symlink():
-        if not source.exists():
-            return
-        if sha256_file(source) != sha256_file(target):
-            raise FileExistsError(errno.EEXIST, "another file has this name", str(target))
-    else:
-        _place(source, target)
-    source.unlink()
-    fsync_folder(source.parent)
+    def take(self, folder: Path, name: str) -> str:
+        """`name`, or `name` with " (2)", " (3)", … before its suffix; compared as `name_key` does."""
+        key = name_key(str(folder))
+        if key not in self._taken:
+            self._taken[key] = {name_key(entry.name) for entry in folder.iterdir()} if folder.is_dir() else set()
+        candidate, number = name, 1
+        while name_key(candidate) in self._taken[key]:
+            number += 1
+            candidate = _numbered(name, number)
+        self._taken[key].add(name_key(candidate))
+        return candidate
+
+
+def _numbered(name: str, number: int) -> str:
+    """The stem is cut, between letters, where the whole would be longer than file systems allow."""
+    stem, suffix = Path(name).stem, f" ({number}){Path(name).suffix}"
+    while len(os.fsencode(stem + suffix)) > _NAME_BYTES and len(stem) > 1:
+        stem = stem[:-1]
+    return stem + suffix
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each remembered by the disk, so that no power cut takes it away."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    fsync_folder(folder.parent)
 
 
 @contextlib.contextmanager
 def folder_lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on the file `path`; `BlockingIOError` at once when another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("a+b") as file:
         _lock(file.fileno())
         try:
@@ -167,44 +180,6 @@ else:
 
     def _unlock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_UN)
-
-
-def _place(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINK:
-            raise
-        _copy_into_place(source, target)
-    fsync_folder(target.parent)
-
-
-def _copy_into_place(source: Path, target: Path) -> None:
-    """For another device: a hidden copy, checked, then given its name in one step."""
-    part = target.parent / f".part-{sha256_bytes(str(target).encode())[:16]}"
-    try:
-        with source.open("rb") as reader, part.open("wb") as writer:
-            while block := reader.read(1 << 20):
-                writer.write(block)
-            writer.flush()
-            os.fsync(writer.fileno())
-        if sha256_file(part) != sha256_file(source):
-            raise OSError(errno.EIO, "the copy differs from the original", str(target))
-        _rename_new(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _rename_new(part: Path, target: Path) -> None:
-    try:
-        os.link(part, target)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINK:
-            raise
-        if target.exists():  # no hard links here (exFAT, some shares): the lock keeps others of us away
-            raise FileExistsError(errno.EEXIST, "another file has this name", str(target)) from None
-        part.rename(target)
 
 
 def fsync_folder(folder: Path) -> None:

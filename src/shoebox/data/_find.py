@@ -6,9 +6,10 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shoebox.data._classes import class_names
 from shoebox.types import Side
 
 __all__ = ["FoundFile", "find_files"]
@@ -37,7 +38,9 @@ def find_files(root: Path) -> list[FoundFile]:
     """Every visible file below `root`, ordered by path; hidden ones and `.shoebox` are passed over."""
     layout = _has_sides(root)
     found = (_found(root, entry, link=link, layout=layout) for entry, link in _walk(str(root)))
-    return sorted(found, key=lambda item: item.path)
+    files = sorted(found, key=lambda item: item.path)
+    names = class_names(item.label for item in files)
+    return [item if names[item.label] == item.label else replace(item, label=names[item.label]) for item in files]
 
 
 def _walk(folder: str) -> Iterator[tuple[os.DirEntry[str], bool]]:
@@ -73,5 +76,5 @@ def _found(root: Path, entry: os.DirEntry[str], *, link: bool, layout: bool) -> 
         relative = relative.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         fault = ("bad_name", f"{relative!r} has a name that is not valid Unicode. Rename it.")
     status = entry.stat(follow_symlinks=False)
-    label = unicodedata.normalize("NFC", inner.split("/")[0])
+    label = unicodedata.normalize("NFC", inner.split("/")[0] if fault is None else "")
     return FoundFile(relative, entry.path, sys.intern(label), status.st_size, status.st_mtime_ns, side, fault)

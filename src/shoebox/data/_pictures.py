@@ -12,7 +12,7 @@ from PIL import Image
 
 from shoebox.data._catalog import Catalog
 from shoebox.data._catalog_thumbnails import Thumbnails
-from shoebox.data._files import atomic_write_bytes, check_label, safe_join
+from shoebox.data._files import atomic_write_bytes, check_label, check_own_folder, safe_join
 from shoebox.data._images import Truncated, jpeg_bytes, open_image
 from shoebox.data._predictions import Predictions
 from shoebox.data._records import ImageRecord
@@ -32,6 +32,7 @@ class Pictures:
         self.root = Path(path).expanduser().resolve()
         if not self.root.is_dir():
             raise DatasetError(f"There is no folder {str(path)!r}. Give the folder that holds one folder per class.")
+        check_own_folder(self.root)
         self._catalog = Catalog(self.root / ".shoebox" / "catalog.sqlite")
         self._thumbnails = Thumbnails(self.root / ".shoebox" / "thumbnails.sqlite")
         self.split = self._split_rule(valid_pct, seed, test_pct)

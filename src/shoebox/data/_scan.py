@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from shoebox.data._catalog import Catalog
 from shoebox.data._catalog_thumbnails import Thumbnails
+from shoebox.data._classes import class_warnings
 from shoebox.data._files import sha256_bytes
 from shoebox.data._find import FoundFile, find_files
 from shoebox.data._images import Truncated, decode_image, jpeg_bytes, read_bytes
@@ -103,6 +104,8 @@ def scan(root: Path, catalog: Catalog, rule: SplitRule, *, thumbnails: Thumbnail
     """
     found = {item.path: item for item in find_files(root)}
     total, kept, gone = len(found), 0, []
+    spellings = class_warnings(item.path.split("/")[item.side is not None]
+                               for item in found.values() if item.fault is None)
     pictures_before, pictures_gone = set(), 0
     for known in catalog.known():
         item = found.get(known.path)
@@ -135,7 +138,7 @@ def scan(root: Path, catalog: Catalog, rule: SplitRule, *, thumbnails: Thumbnail
         removed=pictures_gone,
         skipped=tuple(catalog.skipped().values()),
         warnings=split_warnings((r.label, r.side) for r in now.values()) + mixed + _leaks(now.values())
-        + _two_labels(now.values()),
+        + _two_labels(now.values()) + spellings,
         partly_there=tuple(path for path, record in now.items() if record.partly_there),
     ), now
 
@@ -214,6 +217,8 @@ def _read_all(found: Sequence[FoundFile], truncated: Truncated) -> Iterator[_Rea
 
 def _unchanged(item: FoundFile, known: Known, truncated: Truncated) -> bool:
     if (known.cut_off == "left out" and truncated == "keep") or (known.cut_off == "kept" and truncated == "refuse"):
+        return False
+    if known.is_picture and known.label != item.label:
         return False
     return (known.size_bytes, known.mtime_ns) == (item.size_bytes, item.mtime_ns)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shoebox.data._files import free_name, safe_join, sha256_file
+from shoebox.data._files import FreeNames, safe_join, sha256_file
 from shoebox.data._records import ApplyRecord, ImageRecord, Move, Skipped
 from shoebox.errors import DatasetError
 
@@ -40,14 +40,13 @@ def find_trashed(root: Path, applies: Iterable[ApplyRecord]) -> list[Trashed]:
 def quarantine_moves(root: Path, skipped: Iterable[Skipped]) -> list[Move]:
     """Moves that take unreadable files out of the class folders; links are left where they are."""
     moves: list[Move] = []
-    taken: set[str] = set()
+    names = FreeNames()
     for item in skipped:
         file = root / item.path
         if item.cause in ("link", "bad_name") or not file.is_file():
             continue
         folder = f"{QUARANTINE}/{item.path.rpartition('/')[0]}".rstrip("/")
-        name = free_name(safe_join(root, folder), file.name, taken)
-        taken.add(name)
+        name = names.take(safe_join(root, folder), file.name)
         record = ImageRecord(item.path, sha256_file(file), "", "train", "", 0, 0, item.size_bytes, item.mtime_ns, "")
         moves.append(Move(record, f"{folder}/{name}", None, 0))
     return moves
@@ -62,11 +61,10 @@ def restore_moves(root: Path, trashed: Iterable[Trashed], paths: Iterable[str] |
         raise DatasetError(f"{', '.join(map(repr, sorted(missing)))} cannot be restored: nothing in the "
                            "trash or in quarantine came from there. `ds.trash()` lists what is there.")
     moves: list[Move] = []
-    taken: set[str] = set()
+    names = FreeNames()
     for item in chosen:
         folder, _, name = item.path.rpartition("/")
-        free = free_name(safe_join(root, folder) if folder else root, name, taken)
-        taken.add(free)
+        free = names.take(safe_join(root, folder) if folder else root, name)
         record = replace(item.record, path=item.kept_at)
         moves.append(Move(record, f"{folder}/{free}".lstrip("/"), item.record.label, 0))
     return moves

@@ -15,6 +15,7 @@ from shoebox.quality._neighbours import (
     unit_directions,
 )
 from shoebox.quality._picture_issues import Thresholds
+from shoebox.quality._progress import ReviewProgress, review_progress, wilson_interval
 from shoebox.quality._rank_pictures import rank_pictures
 from shoebox.quality._ranking import Ranking
 
@@ -22,6 +23,7 @@ __all__ = [
     "Lane",
     "Neighbours",
     "Ranking",
+    "ReviewProgress",
     "Thresholds",
     "checked_probabilities",
     "combine_lanes",
@@ -33,5 +35,7 @@ __all__ = [
     "neighbours_wanted",
     "rank_pictures",
     "rank_predictions",
+    "review_progress",
     "unit_directions",
+    "wilson_interval",
 ]

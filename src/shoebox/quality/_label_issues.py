@@ -16,8 +16,9 @@ from shoebox.quality._lanes import in_class_order
 from shoebox.quality._ranking import Ranking
 from shoebox.types import Issue, Origin
 
-__all__ = ["conflict_issues", "label_issues", "labels_of", "rank_predictions", "same_pictures"]
+__all__ = ["aligned_rows", "conflict_issues", "label_issues", "labels_of", "rank_predictions", "same_pictures"]
 
+_ALIKE = 0.9
 _SAID_BY: dict[Origin, str] = {
     "recorder": "on average over training",
     "held_out": "without having trained on it",
@@ -88,8 +89,11 @@ def rank_predictions(predictions: Predictions, records: Mapping[str, ImageRecord
     return Ranking([issues[k] for k in order], predictions.classes, _note(predictions, len(ranked), len(records)))
 
 
-def conflict_issues(issues: Sequence[Issue], records: Sequence[ImageRecord]) -> list[Issue]:
+def conflict_issues(issues: Sequence[Issue], records: Sequence[ImageRecord],
+                    directions: NDArray[np.float32]) -> list[Issue]:
     """The same picture, or nearly the same, under different labels: at least one of them is wrong.
+
+    The scan's groups are blind to colour; nearly the same are those whose `directions` agree, too (cosine of 0.9).
 
     An issue of kind `conflict` for each member of such a group, with the other label's pictures as evidence. Its
     score is half that of the label, so that the less believed one comes first and both stand among the suspects.
@@ -97,7 +101,8 @@ def conflict_issues(issues: Sequence[Issue], records: Sequence[ImageRecord]) -> 
     found = []
     for rows in same_pictures(records):
         for row in rows:
-            others = [r for r in rows if records[r].label != records[row].label]
+            others = [r for r in rows if records[r].label != records[row].label
+                      and _alike(records[r], records[row], float(directions[r] @ directions[row]))]
             if not others:
                 continue
             twin = min(others, key=lambda r: (records[r].image_id != records[row].image_id, records[r].path))
@@ -117,6 +122,10 @@ def same_pictures(records: Sequence[ImageRecord]) -> list[list[int]]:
     for row, record in enumerate(records):
         groups[record.group_id or record.image_id].append(row)
     return [rows for rows in groups.values() if len(rows) > 1]
+
+
+def _alike(one: ImageRecord, other: ImageRecord, cosine: float) -> bool:
+    return one.image_id == other.image_id or cosine >= _ALIKE
 
 
 def _other_label(issue: Issue, others: Sequence[str]) -> str:

@@ -84,7 +84,7 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
     pred_probs = combine_lanes(labels, frozen, rows, held_out)
     issues = label_issues(records, labels, pred_probs, classes, _said(rows))
     issues = _with_evidence(issues, records, labels, groups, directions, classes)
-    others = [*conflict_issues(issues, records),
+    others = [*conflict_issues(issues, records, directions),
               *_outliers(issues, records, neighbours, (thresholds or Thresholds()).outlier),
               *duplicate_issues(issues, records, directions),
               *quality_issues(issues, records, thresholds or Thresholds()),

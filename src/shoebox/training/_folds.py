@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,7 @@ def out_of_fold_probabilities(directions: NDArray[np.float32], labels: NDArray[n
     float array (N, K)
         Rows add up to 1. A class that the other folds do not have gets 0: such a fold knows nothing of it.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     probabilities = np.zeros((len(labels), n_classes))
@@ -49,7 +52,10 @@ def out_of_fold_probabilities(directions: NDArray[np.float32], labels: NDArray[n
         held_out, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         present = np.unique(labels[others])
         if len(held_out) and len(present) > 1:
-            model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3).fit(features[others], labels[others])
+            model = LogisticRegression(C=_STRENGTH, max_iter=_STEPS, tol=1e-3)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # the order is settled long before the weights
+                model.fit(features[others], labels[others])
             probabilities[np.ix_(held_out, model.classes_)] = model.predict_proba(features[held_out])
         elif len(held_out):
             probabilities[np.ix_(held_out, present if len(present) else np.arange(n_classes))] = 1.0

@@ -65,7 +65,8 @@ def main() -> None:
         f"{seeds} seeds, N = 300 and 1,000, uniform and look-alike flips; one estimate takes "
         f"{1000 * float(np.median(seconds)):.1f} ms (median). Planted flips are easier than real ones. "
         f"`python bench/stopping.py {seeds}`\n\n"
-        "| reviews | n | interval holds | truly left, mean | estimated, mean | width, mean |\n|---|---|---|---|---|---|\n"
+        "| reviews | n | interval holds | truly left, mean | estimated, mean | width, mean |\n"
+        "|---|---|---|---|---|---|\n"
         + table))
 
 

@@ -77,7 +77,7 @@ def _read(folder: Path) -> dict[str, NDArray[np.float16]]:
 def _part(file: Path) -> tuple[list[str], NDArray[np.float16]] | None:
     """One file's ids and features; None when it is damaged."""
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as kept:
             text, features = kept["ids"].tobytes().decode("ascii"), kept["features"]
     except (KeyError, ValueError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return None

@@ -10,6 +10,7 @@ from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, i
 from shoebox.quality._neighbours import (
     Neighbours,
     find_neighbours,
+    neighbour_distances,
     neighbour_probabilities,
     neighbours_wanted,
     unit_directions,
@@ -31,6 +32,7 @@ __all__ = [
     "in_class_order",
     "log_odds_margin",
     "margin_to_score",
+    "neighbour_distances",
     "neighbour_probabilities",
     "neighbours_wanted",
     "rank_pictures",

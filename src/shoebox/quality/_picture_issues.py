@@ -19,6 +19,8 @@ from shoebox.types import Issue, IssueKind
 
 __all__ = ["Thresholds", "duplicate_issues", "outlier_issues", "quality_issues", "unreadable_issues"]
 
+_FEWEST = 8  # pictures under which a middle half means nothing
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -44,7 +46,7 @@ class Thresholds:
     odd_aspect: float = 0.35
     tiny_px: int = 32
     odd_size: float = 3.0
-    outlier: float = 3.0
+    outlier: float = 2.0
 
 
 def quality_issues(issues: Sequence[Issue], records: Sequence[ImageRecord], thresholds: Thresholds) -> list[Issue]:
@@ -76,18 +78,19 @@ def outlier_issues(issues: Sequence[Issue], distance: NDArray[np.float64], fence
                    nearest: Sequence[Sequence[str]]) -> list[Issue]:
     """Pictures whose mean distance to their neighbours lies more than `fence` interquartile ranges above the rest.
 
-    `distance` (N,) is that of `Neighbours`; `nearest` names each picture's neighbours. The score is 0.5 at the
+    `distance` (N,) is that of `neighbour_distances`; `nearest` names each picture's neighbours. The score is 0.5 at the
     fence and 0 at twice its distance.
     """
-    if len(distance) < 4 or not math.isfinite(fence):
+    known = distance[np.isfinite(distance)]
+    if len(known) < _FEWEST or not math.isfinite(fence):
         return []
-    low, high = np.quantile(distance, (0.25, 0.75))
+    low, high = np.quantile(known, (0.25, 0.75))
     limit = max(float(high + fence * (high - low)), 1e-6)
     return [replace(issues[row], kind="outlier", score=max(0.0, 1 - float(distance[row]) / (2 * limit)),
                     evidence=tuple(nearest[row][:3]),
                     reason=f"Like no other picture: distance {distance[row]:.2f} to its nearest ones, where the middle "
                            f"half of the pictures has {low:.2f} to {high:.2f}. Perhaps none of your classes.")
-            for row in np.flatnonzero(distance > limit).tolist()]
+            for row in np.flatnonzero(np.isfinite(distance) & (distance > limit)).tolist()]
 
 
 def duplicate_issues(issues: Sequence[Issue], records: Sequence[ImageRecord],
@@ -120,7 +123,7 @@ def unreadable_issues(skipped: Iterable[Skipped]) -> list[Issue]:
 
 def _odd_sizes(issues: Sequence[Issue], sizes: NDArray[np.float64], fence: float) -> list[Issue]:
     """Sizes outside the fence, and at least twice or half the middle half's: equal sizes have no spread."""
-    if len(sizes) < 4 or not math.isfinite(fence):
+    if len(sizes) < _FEWEST or not math.isfinite(fence):
         return []
     low, high = (float(value) for value in np.quantile(sizes, (0.25, 0.75)))
     least, most = min(low - fence * (high - low), low / 2), max(high + fence * (high - low), 2 * high)

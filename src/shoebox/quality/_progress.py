@@ -138,14 +138,14 @@ def _left_over(wrong: NDArray[np.float64], right: NDArray[np.float64],
     shares = (weight[:, None] * (_WEIGHTS / _WEIGHTS.sum())).ravel()
     order = np.argsort(points)
     reached = np.cumsum(shares[order])
-    low, high = (float(points[order[min(np.searchsorted(reached, q), len(order) - 1)]]) for q in (0.025, 0.975))
+    low, high = (float(points[order[min(int(np.searchsorted(reached, q)), len(order) - 1)]]) for q in (0.025, 0.975))
     return float(weight @ mean), math.floor(low), math.ceil(high)
 
 
 def _bin_of(scores: NDArray[np.floating]) -> NDArray[np.int64]:
     odds = np.clip(scores, 1e-9, 1 - 1e-9).astype(np.float64)
     logs = np.clip(np.log(odds) - np.log1p(-odds), -_FARTHEST, _FARTHEST)
-    return np.minimum(((logs + _FARTHEST) * (_BINS / (2 * _FARTHEST))).astype(np.int64), _BINS - 1)
+    return np.asarray(np.clip((logs + _FARTHEST) * (_BINS / (2 * _FARTHEST)), 0, _BINS - 1), np.int64)
 
 
 def _check(truth: NDArray[np.bool_], places: NDArray[np.int64], scores: NDArray[np.floating], k: int) -> None:

@@ -15,6 +15,7 @@ from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, w
 from shoebox.quality._neighbours import (
     Neighbours,
     find_neighbours,
+    neighbour_distances,
     neighbour_probabilities,
     neighbours_wanted,
     unit_directions,
@@ -85,7 +86,7 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
     issues = label_issues(records, labels, pred_probs, classes, _said(rows))
     issues = _with_evidence(issues, records, labels, groups, directions, classes)
     others = [*conflict_issues(issues, records, directions),
-              *_outliers(issues, records, neighbours, (thresholds or Thresholds()).outlier),
+              *_outliers(issues, records, features, neighbours, (thresholds or Thresholds()).outlier),
               *duplicate_issues(issues, records, directions),
               *quality_issues(issues, records, thresholds or Thresholds()),
               *unreadable_issues(skipped)]
@@ -140,7 +141,7 @@ def _with_evidence(issues: list[Issue], records: Sequence[ImageRecord], labels: 
     return found
 
 
-def _outliers(issues: Sequence[Issue], records: Sequence[ImageRecord], neighbours: Neighbours,
-              fence: float) -> list[Issue]:
+def _outliers(issues: Sequence[Issue], records: Sequence[ImageRecord], features: NDArray[np.floating],
+              neighbours: Neighbours, fence: float) -> list[Issue]:
     nearest = [[records[k].path for k in row[:_EVIDENCE] if k >= 0] for row in neighbours.index]
-    return outlier_issues(issues, neighbours.distance, fence, nearest)
+    return outlier_issues(issues, neighbour_distances(features, neighbours), fence, nearest)

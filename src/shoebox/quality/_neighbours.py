@@ -18,7 +18,7 @@ __all__ = [
     "unit_directions",
 ]
 
-_BLOCK_BYTES = 128_000_000
+_BLOCK_BYTES = 64_000_000
 _FEW_PER_CLASS = 30
 _SHARPNESS = 4
 _NOWHERE = np.float32(-2.0)  # below every cosine
@@ -67,7 +67,7 @@ def unit_directions(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
 def find_neighbours(directions: NDArray[np.float32], groups: NDArray[np.int64], k: int) -> Neighbours:
     """The `k` nearest others of each row by cosine, members of its own group left out.
 
-    Exact: all pairs, in blocks of at most 128 MB. Equal cosines are ordered by row, so that two calls agree.
+    Exact: all pairs, in blocks of at most 64 MB. Equal cosines are ordered by row, so that two calls agree.
 
     Parameters
     ----------
@@ -81,14 +81,13 @@ def find_neighbours(directions: NDArray[np.float32], groups: NDArray[np.int64], 
     n = len(directions)
     index, similarity = np.full((n, k), -1, np.int64), np.zeros((n, k), np.float32)
     width = max(1, -(-n // 64))  # columns stand in 64 rows of this width, whose maxima say where to look
-    padded = np.zeros((64 * width, directions.shape[1]), np.float32)
-    padded[:n] = directions
     members = _members(groups)
-    step = max(1, _BLOCK_BYTES // (4 * len(padded)))
+    step = min(n, max(1, _BLOCK_BYTES // (4 * 64 * width)))
+    block = np.full((step, 64 * width), _NOWHERE, np.float32)
     for first in range(0, n, step):
         rows = np.arange(first, min(first + step, n))
-        cosines = padded[rows] @ padded.T
-        cosines[:, n:] = _NOWHERE
+        cosines = block[:len(rows)]
+        np.matmul(directions[first:first + step], directions.T, out=cosines[:, :n])
         for place, row in enumerate(rows):
             cosines[place, members.get(int(groups[row]), row)] = _NOWHERE
         columns, values = _largest(cosines, min(k, n), width)

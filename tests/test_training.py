@@ -9,7 +9,7 @@ import pytest
 
 import shoebox
 from shoebox.data import Dataset
-from shoebox.errors import PredictionsError, ShoeboxWarning, TrainingError
+from shoebox.errors import ShoeboxWarning, TrainingError
 from tests._pictures import AWKWARD, CYRILLIC, folders, save
 
 pytestmark = pytest.mark.slow
@@ -107,7 +107,7 @@ def test_the_recorder_is_the_mean_over_epochs_of_the_right_pictures(ds, monkeypa
 
 def test_a_planted_wrong_label_comes_first(ds, learn):
     ranking = shoebox.rank(ds, learn)
-    assert len(ranking) == sum(CLASSES.values())
+    assert len(ranking.only(kind="label")) == len(ranking.pictures()) == sum(CLASSES.values())
     assert ranking[0].path == f"{CYRILLIC}/planted.jpg" and ranking[0].suggested_label == "red"
     again = shoebox.rank(Dataset(ds.root))
     assert [i.path for i in again] == [i.path for i in ranking], "saved: a restarted notebook ranks at once"
@@ -130,12 +130,6 @@ def test_a_learner_still_knows_its_pictures_after_an_apply(ds, learn):
     ds.undo_decision()
 
 
-def test_ranking_before_training_has_a_sentence(tmp_path):
-    fresh = Dataset(folders(tmp_path / "fresh", {"a": 3, "b": 3}))
-    with pytest.raises(PredictionsError, match="Train first"):
-        shoebox.rank(fresh)
-
-
 def test_evaluation_is_on_held_out_pictures_only(ds, learn):
     evaluation = shoebox.evaluate(learn, ds)
     assert set(evaluation.predictions.paths) == {r.path for r in ds.images if r.side == "valid"}
@@ -152,7 +146,8 @@ def test_other_classes_than_the_learner_knows_are_named(ds, learn, tmp_path):
 def test_a_learner_without_recorder_ranks_with_a_warning(ds, learn):
     with learn.removed_cbs(recorder_of(learn)), pytest.warns(ShoeboxWarning, match=r"shoebox\.Recorder"):
         ranking = shoebox.rank(ds, learn)
-    assert len(ranking) == sum(CLASSES.values())
+    assert len(ranking.pictures()) == sum(CLASSES.values())
+    assert [(lane.name, lane.used) for lane in ranking.lanes][1] == ("held-out predictions", True)
 
 
 def test_mixed_pictures_are_not_recorded(ds):

@@ -4,26 +4,52 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shoebox.data import Dataset, Predictions
+import numpy as np
+from numpy.typing import NDArray
+
+from shoebox.data import (
+    OUTLINES,
+    Dataset,
+    ImageRecord,
+    Predictions,
+    Progress,
+    kept_features,
+    open_image,
+    outlines,
+    sha256_bytes,
+)
 from shoebox.errors import DatasetError, PredictionsError, ShoeboxWarning
 from shoebox.evaluation import Evaluation
-from shoebox.quality import Ranking, rank_predictions
+from shoebox.quality import Ranking, Thresholds, rank_pictures
 from shoebox.widgets.cleaner import Cleaner
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
+    from torch import nn
 
     from shoebox.bundle._export import ExportReport
 
+    Backbone = Callable[..., nn.Module] | str
+
 __all__ = ["ImageClassifierCleaner", "clean", "evaluate", "export", "rank"]
 
+_NO_RECORDER = ("This learner has no recorder, and its opinion of pictures it has trained on hides wrong labels, so "
+                "only its held-out predictions count. Train with shoebox.vision_learner, or add shoebox.Recorder() to "
+                "its callbacks.")
+_REGRESSION = "regression"
+_BAR_FROM = 500  # pictures; fewer are done before a bar is drawn
 
-def rank(ds: Dataset, learn: Learner | None = None) -> Ranking:
-    """Every picture that has a prediction, most suspicious label first; a sealed test is left out.
+
+def rank(ds: Dataset, learn: Learner | None = None, *, backbone: Backbone | None = None,
+         thresholds: Thresholds | None = None, progress: Progress | None = None) -> Ranking:
+    """Everything that may be wrong with the pictures, worst first; a sealed test is left out.
+
+    Works before any training, and better after one. Two calls on the same data set give the same order.
 
     Parameters
     ----------
@@ -31,22 +57,37 @@ def rank(ds: Dataset, learn: Learner | None = None) -> Ranking:
         The pictures with their labels as they are now.
     learn : Learner, optional
         Trained on `ds`, best with `shoebox.vision_learner`, which records while it trains. Its predictions are
-        saved beside the catalog. Without it the saved ones are used, so a restarted notebook ranks at once.
+        saved beside the catalog. Without it the saved ones are used, if there are any.
+    backbone : callable or str, optional
+        A pretrained network whose features are compared: a torchvision model function, or a name that torchvision or
+        timm knows, such as 'resnet18'. Its weights are downloaded when they are not in torch's cache. Without it
+        outlines and colours are compared, which needs no download; for photographs a backbone is better.
+    thresholds : Thresholds, optional
+        From which numbers on a picture counts as dark, blurry, tiny, an outlier, …
+    progress : callable (done, total), optional
+        Called while features of new pictures are computed; they are kept beside the catalog. A bar otherwise.
 
     Returns
     -------
     Ranking
-        A sequence of `Issue`, lowest log-odds margin of the given label first.
+        A sequence of `Issue`; `lanes` says which opinions about the labels were used, and why.
+
+    Raises
+    ------
+    PredictionsError, TrainingError
+        Fewer than two classes, or a learner that was trained on others: both lists are named.
     """
-    predictions = ds.predictions() if learn is None else _predictions(learn, ds)
-    if predictions is None:
-        raise PredictionsError("There are no predictions for this data set yet. Train first (notebook 2), then call "
-                               "shoebox.rank(ds, learn).")
-    if learn is not None:
-        ds.save_predictions(predictions)
-    ranking = rank_predictions(predictions, {r.path: r for r in ds.images if r.side != "test"})
-    if ranking.note:
-        warnings.warn(ranking.note, ShoeboxWarning, stacklevel=2)
+    trained = ds.predictions() if learn is None else _predictions(learn, ds)
+    if learn is not None and trained is not None:
+        ds.save_predictions(trained)
+    records = [record for record in ds.images if record.side != "test"]
+    with _bar(progress) as tell:
+        features, reason = _features(ds, records, backbone, tell)
+    ranking = rank_pictures(records, features, _Regression(ds), features_reason=reason, trained=trained,
+                            trained_reason=_about(trained, learn), skipped=ds.report.skipped, thresholds=thresholds)
+    if trained is not None and not trained.out_of_sample:
+        warnings.warn(_NO_RECORDER, ShoeboxWarning, stacklevel=2)
+        ranking.note = _NO_RECORDER
     return ranking
 
 
@@ -90,6 +131,79 @@ def _predictions(learn: Learner, ds: Dataset, *, final: bool = False) -> Predict
     from shoebox.training import predictions_of
 
     return predictions_of(learn, ds, final=final)
+
+
+def _features(ds: Dataset, records: Sequence[ImageRecord], backbone: Backbone | None,
+              progress: Progress) -> tuple[NDArray[np.float32], str]:
+    """Features of the pictures with a sentence on what they are."""
+    if backbone is not None:
+        from shoebox.training import backbone_features
+
+        features = backbone_features(ds, records, backbone, progress=progress)
+        if features is not None:
+            name = backbone if isinstance(backbone, str) else backbone.__name__
+            return features, f"on frozen features of a pretrained {name}"
+
+    def compute(places: list[int]) -> NDArray[np.float32]:
+        return outlines([open_image(ds.thumbnail(records[place].path, 256)) for place in places])
+
+    kept = kept_features(ds.root, OUTLINES, [r.image_id for r in records], compute, progress=progress)
+    why = "its weights could not be had" if backbone is not None else "for photographs backbone='resnet18' is better"
+    return kept, f"on outlines and colours, which need no download; {why}"
+
+
+def _about(trained: Predictions | None, learn: Learner | None) -> str:
+    if trained is None:
+        return "nothing was trained on this data set yet: shoebox.rank(ds, learn) adds what a training recorded"
+    source = "of this learner" if learn is not None else "saved after the last training"
+    return f"{source}, {trained.about.get('epochs', 0)} epochs recorded"
+
+
+class _Regression:
+    """Out-of-fold probabilities, kept beside the catalog: a restarted notebook ranks without loading torch."""
+
+    def __init__(self, ds: Dataset) -> None:
+        self._ds = ds
+
+    def __call__(self, directions: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64],
+                 n_classes: int) -> NDArray[np.float64]:
+        key = sha256_bytes(b"".join([directions.tobytes(), labels.tobytes(), groups.tobytes(), bytes([1])]))
+        try:
+            kept = self._ds.predictions(_REGRESSION)
+        except PredictionsError:
+            kept = None
+        if kept is None or kept.about.get("key") != key:
+            from shoebox.training import out_of_fold_probabilities
+
+            rows = out_of_fold_probabilities(directions, labels, groups, n_classes).astype(np.float32)
+            names = tuple(map(str, range(len(labels))))
+            kept = Predictions(names, names, labels, rows, tuple(map(str, range(n_classes))),
+                               tuple("out_of_fold" for _ in names), {"key": key})
+            self._ds.save_predictions(kept, _REGRESSION)
+        return kept.pred_probs.astype(np.float64)
+
+
+@contextmanager
+def _bar(progress: Progress | None) -> Iterator[Progress]:
+    """The caller's own, or a bar that appears when there is much to do."""
+    if progress is not None:
+        yield progress
+        return
+    from tqdm.auto import tqdm
+
+    bars: list[Any] = []
+
+    def tell(done: int, total: int) -> None:
+        if total >= _BAR_FROM:
+            if not bars:
+                bars.append(tqdm(total=total, desc="Features of new pictures", leave=False))
+            bars[0].update(done - bars[0].n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars:
+            bar.close()
 
 
 def _folder_of(learn: Learner) -> Path:

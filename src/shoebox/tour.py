@@ -73,11 +73,12 @@ def _train(ds: Dataset, seed: int) -> Learner:
 
 
 def _report(ranking: Ranking, faults: Planted) -> None:
-    first = {issue.path for issue in ranking[:_FIRST]}
+    pictures = ranking.pictures()
+    first = {issue.path for issue in pictures[:_FIRST]}
     wrong = len(first & faults.wrong_labels.keys())
     strange = len(first & set(faults.photographs))
     print(f"  Of {len(faults.wrong_labels)} planted wrong labels, {wrong} stand among the first {_FIRST} of "
-          f"{len(ranking)}, and {strange} of the {len(faults.photographs)} photographs that are no digits.\n"
+          f"{len(pictures)}, and {strange} of the {len(faults.photographs)} photographs that are no digits.\n"
           "  (Planted faults are easier to find than real ones.)")
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "DecisionKind",
     "ImageCause",
     "Issue",
+    "IssueKind",
     "Origin",
     "Prediction",
     "Side",
@@ -28,6 +29,20 @@ ImageCause = Literal[
 ]
 Side = Literal["train", "valid", "test"]
 DecisionKind = Literal["keep", "relabel", "remove", "unsure"]
+IssueKind = Literal[
+    "label",  # the given label may be wrong; every picture has this one, those that are right at the end
+    "conflict",  # the same picture stands under two labels
+    "outlier",  # like no other picture: perhaps no class of yours
+    "near_duplicate",  # the same picture twice under one label
+    "unreadable",  # no usable picture; the reason says why
+    "dark",
+    "light",
+    "blurry",
+    "low_information",
+    "tiny",
+    "odd_size",
+    "odd_aspect",
+]
 Origin = Literal["recorder", "out_of_fold", "held_out", "in_sample"]
 
 
@@ -65,34 +80,39 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Issue:
-    """One picture of a ranking, and why it stands where it stands.
+    """One thing that may be wrong with one picture, and why it stands where it stands in a ranking.
 
     Attributes
     ----------
     path : str
         Path below the data set's folder, with forward slashes.
     image_id : str
-        SHA-256 of the file's bytes.
-    kind : str
-        What may be wrong; `label` for now.
+        SHA-256 of the file's bytes; empty for an unreadable file.
+    kind : IssueKind
+        What may be wrong.
     score : float
-        0 to 1; lower is worse.
+        0 to 1; lower is worse. Below 0.5 something speaks against the picture: another class is more probable, or a
+        measured number is past its threshold.
     given_label, suggested_label : str
         The folder the picture stands in, and the most probable class.
     given_probability, suggested_probability : float
         Their probabilities, 0 to 1.
     reason : str
-        The same in words.
+        The same in words, with the measured number where there is one.
+    side : 'train', 'valid' or None
+        None for an unreadable file, which stands on no side.
+    evidence : tuple of str
+        Paths of pictures to compare with: the nearest ones of the suggested class, or what it duplicates.
     """
 
     path: str
     image_id: str
-    kind: str
+    kind: IssueKind
     score: float
     given_label: str
     suggested_label: str
     given_probability: float
     suggested_probability: float
     reason: str
-    side: Side = "train"
+    side: Side | None = "train"
     evidence: tuple[str, ...] = field(default=())

@@ -7,15 +7,18 @@
 from shoebox.data._apply import ApplyResult, Plan
 from shoebox.data._dataset import Dataset
 from shoebox.data._decisions import Decision
+from shoebox.data._features import kept_features
 from shoebox.data._files import atomic_write_bytes, check_label, fsync_folder, safe_join, sha256_bytes, sha256_file
 from shoebox.data._find import find_files
 from shoebox.data._images import DecodedImage, ImageSource, decode_image, jpeg_bytes, open_image, read_bytes
+from shoebox.data._outlines import OUTLINES, outlines
 from shoebox.data._predictions import Predictions
 from shoebox.data._records import ImageRecord, Move, Skipped
 from shoebox.data._reports import DuplicateGroup, SplitReport
 from shoebox.data._scan import Progress, ScanReport
 
 __all__ = [
+    "OUTLINES",
     "ApplyResult",
     "Dataset",
     "Decision",
@@ -36,7 +39,9 @@ __all__ = [
     "find_files",
     "fsync_folder",
     "jpeg_bytes",
+    "kept_features",
     "open_image",
+    "outlines",
     "read_bytes",
     "safe_join",
     "sha256_bytes",

@@ -1,6 +1,43 @@
-"""What is wrong with the labels: scores on arrays, and the ranking a person works through."""
+"""What is wrong with the labels: scores on arrays, and the ranking a person works through.
 
+`_label_scores`, `_neighbours` and `_lanes` are pure functions on arrays; `_label_issues` and `_picture_issues` put
+what they say into words; `_rank_pictures` brings everything into one `Ranking`. Needs numpy only.
+"""
+
+from shoebox.quality._label_issues import rank_predictions
 from shoebox.quality._label_scores import log_odds_margin, margin_to_score
-from shoebox.quality._ranking import Ranking, rank_predictions
+from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, in_class_order
+from shoebox.quality._neighbours import (
+    Neighbours,
+    find_neighbours,
+    neighbour_distances,
+    neighbour_probabilities,
+    neighbours_wanted,
+    unit_directions,
+)
+from shoebox.quality._picture_issues import Thresholds
+from shoebox.quality._progress import ReviewProgress, review_progress, wilson_interval
+from shoebox.quality._rank_pictures import rank_pictures
+from shoebox.quality._ranking import Ranking
 
-__all__ = ["Ranking", "log_odds_margin", "margin_to_score", "rank_predictions"]
+__all__ = [
+    "Lane",
+    "Neighbours",
+    "Ranking",
+    "ReviewProgress",
+    "Thresholds",
+    "checked_probabilities",
+    "combine_lanes",
+    "find_neighbours",
+    "in_class_order",
+    "log_odds_margin",
+    "margin_to_score",
+    "neighbour_distances",
+    "neighbour_probabilities",
+    "neighbours_wanted",
+    "rank_pictures",
+    "rank_predictions",
+    "review_progress",
+    "unit_directions",
+    "wilson_interval",
+]

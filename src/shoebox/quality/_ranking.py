@@ -1,44 +1,65 @@
-"""The ranking: every picture, most suspicious first, each with its reason in words."""
+"""`Ranking`: issues of all kinds in one order, with filters, a table and the lanes it was made from."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import overload
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, overload
 
-import numpy as np
+from shoebox.quality._lanes import Lane
+from shoebox.types import Issue, IssueKind, Side
 
-from shoebox.data import ImageRecord, Predictions
-from shoebox.errors import PredictionsError
-from shoebox.quality._label_scores import log_odds_margin, margin_to_score
-from shoebox.types import Issue, Origin
+if TYPE_CHECKING:
+    import pandas as pd
 
-__all__ = ["Ranking", "rank_predictions"]
+__all__ = ["Ranking", "in_order"]
 
-_SAID_BY: dict[Origin, str] = {
-    "recorder": "on average over training",
-    "held_out": "without having trained on it",
-    "out_of_fold": "without having trained on it",
-    "in_sample": "although it had trained on it",
-}
+_MISLEADS = ("label", "conflict", "outlier")
+_COLUMNS = ("path", "kind", "score", "given_label", "suggested_label", "given_probability", "suggested_probability",
+            "side", "reason", "evidence", "image_id")
 
 
 class Ranking(Sequence[Issue]):
-    """Issues, worst first. Nothing is left out: filter it, page through it, or take the first 50."""
+    """Issues of all kinds, worst first; every readable picture stands in it with its label. Nothing is left out.
 
-    def __init__(self, issues: Iterable[Issue], classes: Sequence[str], note: str = "") -> None:
+    Three parts follow one another, each by score, equal ones by path:
+
+    1. what teaches a model something false: labels that another class is more probable than, the same picture under
+       two labels, pictures like no other (score below 0.5);
+    2. what is merely useless or poor: duplicates under one label, unreadable files, dark, blurry, tiny, … ones;
+    3. the labels of all other pictures, least certain first.
+
+    A picture may stand in it several times, with different kinds. `pictures()` keeps the first of each, which is the
+    order in which the cleaner shows them.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    lanes : tuple of Lane
+        Which opinions about the labels were used, which were not, and why.
+    note : str
+        What would make it better; empty when there is nothing to say.
+
+    Examples
+    --------
+    >>> ranking = shoebox.rank(ds)  # doctest: +SKIP
+    >>> ranking.only(kind="label", label="teddy", side="valid")[:10]  # doctest: +SKIP
+    """
+
+    def __init__(self, issues: Iterable[Issue], classes: Sequence[str], note: str = "",
+                 lanes: Sequence[Lane] = ()) -> None:
         self._issues = tuple(issues)
         self.classes = tuple(classes)
         self.note = note
+        self.lanes = tuple(lanes)
 
     @overload
     def __getitem__(self, index: int) -> Issue: ...
     @overload
     def __getitem__(self, index: slice) -> Ranking: ...
     def __getitem__(self, index: int | slice) -> Issue | Ranking:
-        if isinstance(index, slice):
-            return Ranking(self._issues[index], self.classes, self.note)
-        return self._issues[index]
+        return self._with(self._issues[index]) if isinstance(index, slice) else self._issues[index]
 
     def __len__(self) -> int:
         return len(self._issues)
@@ -46,78 +67,63 @@ class Ranking(Sequence[Issue]):
     def __iter__(self) -> Iterator[Issue]:
         return iter(self._issues)
 
+    def only(self, *, kind: IssueKind | None = None, label: str | None = None, side: Side | None = None) -> Ranking:
+        """The issues of this kind, this given label and this side, in the same order; None means all of them."""
+        return self._with(issue for issue in self._issues
+                          if kind in (None, issue.kind) and label in (None, issue.given_label)
+                          and side in (None, issue.side))
+
+    def pictures(self) -> Ranking:
+        """The first issue of each readable picture: one row per picture, in the order of their worst."""
+        first: dict[str, Issue] = {}
+        for issue in self._issues:
+            if issue.image_id:
+                first.setdefault(issue.path, issue)
+        return self._with(first.values())
+
+    def counts(self) -> dict[str, int]:
+        """Issues per kind; of kind `label` those with a score below 0.5, though all are in the ranking."""
+        return dict(Counter(issue.kind for issue in self._issues if issue.kind != "label" or issue.score < 0.5))
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas table, one row per issue in this order. Needs pandas, which comes with fastai."""
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("Ranking.to_frame needs pandas. Install it with: pip install pandas") from None
+        return pd.DataFrame([[getattr(issue, name) for name in _COLUMNS] for issue in self._issues],
+                            columns=list(_COLUMNS))
+
     def __repr__(self) -> str:
-        doubtful = sum(issue.score < 0.5 for issue in self._issues)
-        return f"Ranking({len(self)} pictures; for {doubtful} another class is more probable than the given one)"
+        labels = [issue for issue in self._issues if issue.kind == "label"]
+        doubtful = sum(issue.score < 0.5 for issue in labels)
+        head = f"Ranking({len(labels)} pictures; for {doubtful} another class is more probable than the given one)"
+        return "\n".join([head, *self._others(), *(f"  {lane}" for lane in self.lanes)])
+
+    def _others(self) -> list[str]:
+        counts = {kind: count for kind, count in self.counts().items() if kind != "label"}
+        return [f"  also: {', '.join(f'{count} {kind}' for kind, count in counts.items())}"] if counts else []
 
     def _repr_html_(self) -> str:
+        head = "".join(f"<p>{html.escape(line)}</p>" for line in repr(self).splitlines())
         rows = "".join(
-            f"<tr><td>{number}</td><td>{html.escape(issue.path)}</td><td>{html.escape(issue.given_label)}</td>"
-            f"<td>{html.escape(issue.suggested_label)}</td><td>{issue.suggested_probability:.0%}</td></tr>"
+            f"<tr><td>{number}</td><td>{html.escape(issue.path)}</td><td>{issue.kind}</td>"
+            f"<td>{html.escape(issue.given_label)}</td><td>{html.escape(issue.suggested_label)}</td>"
+            f"<td>{issue.suggested_probability:.0%}</td><td>{html.escape(issue.reason)}</td></tr>"
             for number, issue in enumerate(self._issues[:10], start=1))
-        return (f"<p>{html.escape(repr(self))}</p><table><thead><tr><th></th><th>picture</th><th>given</th>"
-                f"<th>suggested</th><th>probability</th></tr></thead><tbody>{rows}</tbody></table>")
+        return (f"{head}<table><thead><tr><th></th><th>picture</th><th>kind</th><th>given</th>"
+                f"<th>suggested</th><th>probability</th><th>reason</th></tr></thead><tbody>{rows}</tbody></table>")
+
+    def _with(self, issues: Iterable[Issue]) -> Ranking:
+        return Ranking(issues, self.classes, self.note, self.lanes)
 
 
-def rank_predictions(predictions: Predictions, records: Mapping[str, ImageRecord]) -> Ranking:
-    """Rank pictures by the log-odds margin of their given label, worst first; equal ones by path.
-
-    Parameters
-    ----------
-    predictions : Predictions
-        For at least two classes. A picture that moved since keeps its row: rows belong to content. Pictures
-        that no row belongs to are left out, and `note` says how many.
-    records : mapping of path to ImageRecord
-        The data set as it is now: the labels that count are these, not those of the time of training.
-
-    Raises
-    ------
-    PredictionsError
-        No row fits the data set any more, or a picture has a class that the model did not know.
-    """
-    row_of = {image_id: row for row, image_id in enumerate(predictions.image_ids)}
-    ranked = [record for record in records.values() if record.image_id in row_of]
-    if not ranked or len(predictions.classes) < 2:
-        raise PredictionsError(f"{len(predictions)} predictions for {len(predictions.classes)} classes came, and "
-                               f"{len(ranked)} of the pictures here are among them. Train again on this data set.")
-    rows = [row_of[record.image_id] for record in ranked]
-    labels = _labels_now(predictions, ranked)
-    margins = log_odds_margin(labels, predictions.pred_probs[rows])
-    scores = margin_to_score(margins)
-    order = sorted(range(len(rows)), key=lambda k: (margins[k], ranked[k].path))
-    issues = [_issue(predictions, rows[k], int(labels[k]), float(scores[k]), ranked[k]) for k in order]
-    return Ranking(issues, predictions.classes, _note(predictions, len(ranked), len(records)))
+def in_order(issues: Iterable[Issue]) -> list[Issue]:
+    """The order of a `Ranking`."""
+    return sorted(issues, key=lambda issue: (_part(issue), issue.score, issue.path, issue.kind))
 
 
-def _labels_now(predictions: Predictions, records: Sequence[ImageRecord]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    number = {label: i for i, label in enumerate(predictions.classes)}
-    unknown = sorted({record.label for record in records} - number.keys())
-    if unknown:
-        raise PredictionsError(f"The model knows {list(predictions.classes)}; the data set now has "
-                               f"{', '.join(map(repr, unknown))} too. Train again.")
-    return np.asarray([number[record.label] for record in records], np.int64)
-
-
-def _issue(predictions: Predictions, row: int, given: int, score: float, record: ImageRecord) -> Issue:
-    probabilities = predictions.pred_probs[row]
-    best = int(np.argmax(probabilities))
-    suggested = predictions.classes[best]
-    said = _SAID_BY[predictions.origins[row]]
-    agrees = "agrees" if best == given else f"says {suggested!r}"
-    return Issue(
-        path=record.path, image_id=record.image_id, kind="label", score=score, given_label=record.label,
-        suggested_label=suggested, given_probability=float(probabilities[given]),
-        suggested_probability=float(probabilities[best]), side=record.side,
-        reason=f"Labelled {record.label!r}; the model {agrees} ({probabilities[best]:.0%} {said}).",
-    )
-
-
-def _note(predictions: Predictions, used: int, pictures: int) -> str:
-    sentences = []
-    if pictures > used:
-        sentences.append(f"{pictures - used} pictures have no prediction (new, or not recorded) and are not ranked. "
-                         "Train again.")
-    if not predictions.out_of_sample:
-        sentences.append("Some pictures were judged by a model that had trained on them, which hides wrong labels. "
-                         "Train with shoebox.vision_learner, or add shoebox.Recorder() to the learner's callbacks.")
-    return " ".join(sentences)
+def _part(issue: Issue) -> int:
+    if issue.kind in _MISLEADS and issue.score < 0.5:
+        return 1
+    return 3 if issue.kind == "label" else 2

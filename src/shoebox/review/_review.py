@@ -15,7 +15,7 @@ from shoebox.review._session import Snapshot, View, page_of, snapshot
 from shoebox.review._summary import PlanSummary, summarise
 from shoebox.types import DecisionKind, Issue
 
-__all__ = ["Review", "absent"]
+__all__ = ["Review", "absent", "first_of_each_picture"]
 
 
 class Review:
@@ -26,7 +26,9 @@ class Review:
     ds : Dataset
         The pictures, and where decisions are kept.
     ranking : sequence of Issue
-        Worst first. Pictures that are no longer what the ranking saw are left out, and `notice` says how many.
+        Worst first. A picture that has several issues is shown once, with its first; unreadable files are no
+        pictures and not shown (`Dataset.quarantine` is for them). Pictures that are no longer what the ranking saw
+        are left out, and `notice` says how many.
     page_size : int
         Pictures on a page, at least 1.
 
@@ -35,7 +37,7 @@ class Review:
     view : View
         What is shown now.
     issues : tuple of Issue
-        The whole ranking; places in it never change.
+        The whole ranking, one per picture; places in it never change.
     labels, classes : tuple of str
         The given labels in the ranking; everything that can be chosen as a label.
     """
@@ -43,7 +45,7 @@ class Review:
     def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24) -> None:
         self._ds = ds
         self.view = View(page_size=page_size)
-        self.issues = tuple(ranking)
+        self.issues = first_of_each_picture(ranking)
         self.labels = tuple(sorted({issue.given_label for issue in self.issues}))
         self.classes = tuple(sorted({*ds.classes, *self.labels, *(issue.suggested_label for issue in self.issues)}))
         self._paths = frozenset(issue.path for issue in self.issues)
@@ -141,6 +143,15 @@ class Review:
             return self._ds.thumbnail(path)
         except (ShoeboxError, OSError):
             return b""
+
+
+def first_of_each_picture(ranking: Sequence[Issue]) -> tuple[Issue, ...]:
+    """The first issue of each readable picture, in order."""
+    first: dict[str, Issue] = {}
+    for issue in ranking:
+        if issue.image_id:
+            first.setdefault(issue.path, issue)
+    return tuple(first.values())
 
 
 def absent(ds: Dataset, issues: Sequence[Issue]) -> frozenset[str]:

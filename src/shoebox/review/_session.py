@@ -79,7 +79,7 @@ class Item:
     suggested_probability: float
     score: float
     reason: str
-    side: Side
+    side: Side | None
     decision: DecisionKind | None = None
     decision_label: str | None = None
     stale: bool = False

@@ -23,7 +23,7 @@ from torchvision.models import resnet18
 from shoebox.errors import ShoeboxWarning
 from shoebox.training._recorder import Recorder
 
-__all__ = ["limit_threads", "seed_everything", "small_cnn", "vision_learner"]
+__all__ = ["connect_timeout", "limit_threads", "seed_everything", "small_cnn", "vision_learner", "while_fetching"]
 
 _CONNECT_TIMEOUT_S = 20.0
 
@@ -49,10 +49,10 @@ def vision_learner(dls: DataLoaders, arch: Callable[..., nn.Module] | str = resn
         callbacks.append(Recorder())
     if pretrained and arch is not small_cnn:
         try:
-            with _connect_timeout():
+            with connect_timeout():
                 return fastai_vision.vision_learner(dls, arch, metrics=metrics, cbs=callbacks, **kwargs)
         except Exception as error:
-            if not _while_fetching(error):
+            if not while_fetching(error):
                 raise
             warnings.warn(_sentence(arch, error), ShoeboxWarning, stacklevel=2)
     kwargs.setdefault("splitter", trainable_params)
@@ -85,7 +85,7 @@ def _block(n_in: int, n_out: int) -> nn.Module:
 
 
 @contextmanager
-def _connect_timeout() -> Iterator[None]:
+def connect_timeout() -> Iterator[None]:
     """A network that swallows packets must not hang the notebook."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_CONNECT_TIMEOUT_S)
@@ -95,7 +95,7 @@ def _connect_timeout() -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _while_fetching(error: Exception) -> bool:
+def while_fetching(error: Exception) -> bool:
     """Whether it came out of getting the weights: no network, a broken download, a damaged or unwritable cache."""
     rooms = {frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)}
     return any(room == "torch.hub" or room.startswith(("huggingface_hub", "timm.models._hub")) for room in rooms)

@@ -5,16 +5,31 @@
 """
 
 from shoebox.data._apply import ApplyResult, Plan
+from shoebox.data._catalog_sources import SourceTable
 from shoebox.data._dataset import Dataset
 from shoebox.data._decisions import Decision
-from shoebox.data._files import atomic_write_bytes, check_label, fsync_folder, safe_join, sha256_bytes, sha256_file
+from shoebox.data._files import (
+    atomic_write_bytes,
+    check_label,
+    folder_lock,
+    free_name,
+    fsync_folder,
+    move_file,
+    name_key,
+    safe_join,
+    sha256_bytes,
+    sha256_file,
+)
 from shoebox.data._images import DecodedImage, ImageSource, decode_image, jpeg_bytes, open_image, read_bytes
 from shoebox.data._predictions import Predictions
+from shoebox.data._provenance import Attribution, Credit, SourceRecord
 from shoebox.data._records import ImageRecord, Move, Skipped
 from shoebox.data._scan import Progress, ScanReport, find_files
 
 __all__ = [
     "ApplyResult",
+    "Attribution",
+    "Credit",
     "Dataset",
     "Decision",
     "DecodedImage",
@@ -26,12 +41,18 @@ __all__ = [
     "Progress",
     "ScanReport",
     "Skipped",
+    "SourceRecord",
+    "SourceTable",
     "atomic_write_bytes",
     "check_label",
     "decode_image",
     "find_files",
+    "folder_lock",
+    "free_name",
     "fsync_folder",
     "jpeg_bytes",
+    "move_file",
+    "name_key",
     "open_image",
     "read_bytes",
     "safe_join",

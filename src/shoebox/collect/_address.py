@@ -112,13 +112,13 @@ class Guard:
             raise RefusedError("bad_url", f"{shown!r} is not a web address. Check the list it comes from.") from None
         if url.scheme not in ("http", "https") or not url.host:
             raise RefusedError("bad_url", f"{shown!r} is not an http or https address; only those are asked. Files of "
-                          "this machine can be collected as a folder or an archive.")
+                               "this machine can be collected as a folder or an archive.")
         if url.userinfo:
             raise RefusedError("bad_url", f"The address of {url.host!r} carries a user name or password, which are "
-                          "never sent. Take them out.")
+                               "never sent. Take them out.")
         if not self.allow_private and url.port not in (None, *_PORTS):
             raise RefusedError("blocked_address", f"{url.host!r} is asked on port {url.port}; only 80 and 443 are. If "
-                          "the address is your own, pass allow_private=True.")
+                               "the address is your own, pass allow_private=True.")
         return url
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
@@ -129,10 +129,10 @@ class Guard:
             answers = ()
         if not answers:
             raise RefusedError("unreachable", f"There is no host {host!r}, or the name service does not answer. Check "
-                          "the address and the connection.")
+                               "the address and the connection.")
         for answer in () if self.allow_private else answers:
             why = why_not_public(answer)
             if why is not None:
                 raise RefusedError("blocked_address", f"{host!r} leads to {answer}: {why}. Such addresses are not "
-                              "asked. If it is your own server, pass allow_private=True.")
+                                   "asked. If it is your own server, pass allow_private=True.")
         return answers

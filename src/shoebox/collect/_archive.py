@@ -82,7 +82,7 @@ class Archive:
         if size_bytes > self._max_bytes:
             place.unlink()
             return _refusing(RefusedError("too_large", f"{member.name[:80]!r} unpacks to more than "
-                                     f"{self._max_bytes / 2**20:.0f} MB. Leave it out.")), size_bytes
+                                          f"{self._max_bytes / 2**20:.0f} MB. Leave it out.")), size_bytes
         return _reading_once(place), size_bytes
 
     @contextlib.contextmanager

@@ -137,7 +137,7 @@ class Downloader:
             rules = await self._robots.rules(target)
             if not rules.allow(target.raw_path.decode("ascii", "replace")):
                 raise RefusedError("robots", f"{target.host!r} asks in its robots.txt not to fetch this address. "
-                              "Leave it out, or ask its owner.")
+                                   "Leave it out, or ask its owner.")
             async with self._hosts.turn(target.host):
                 with _as_refusal(target.host):
                     async with budget.spend(), self._client.stream("GET", target) as response:
@@ -149,7 +149,7 @@ class Downloader:
                     return await use(Fetched(body, str(target), response.status_code, known))
             target = onward
         raise RefusedError("too_many_redirects", f"{url[:120]!r} leads on more than {self._limits.max_redirects} "
-                      "times. Leave it out.")
+                           "times. Leave it out.")
 
     def _judge(self, response: httpx.Response, target: httpx.URL) -> httpx.URL | None:
         """Where to go on to; None when this is the answer; `RefusedError` when it is none."""
@@ -164,7 +164,7 @@ class Downloader:
             raise self._bad_status(response, target.host)
         if forbids_learning(response.headers.get_list("x-robots-tag")):
             raise RefusedError("noai", f"{target.host!r} marks this picture as not to be used for machine learning "
-                          "(X-Robots-Tag). Leave it out, or ask its owner.", http_status=status)
+                               "(X-Robots-Tag). Leave it out, or ask its owner.", http_status=status)
         if (response.headers.get("content-length") or "").isdecimal() \
                 and int(response.headers["content-length"]) > self._limits.max_bytes:
             raise self._too_large(target.host)
@@ -180,9 +180,9 @@ class Downloader:
         if status == 429:
             when = "later" if wait is None else f"in {wait:.0f} s"
             return RefusedError("rate_limited", f"{host!r} asks for fewer requests (429). Collect again {when}.",
-                           retry_after_s=wait, http_status=status)
+                                retry_after_s=wait, http_status=status)
         return RefusedError("http_error", f"{host!r} answered with status {status} instead of a picture. "
-                       "Collect again later, or leave it out.", retry_after_s=wait, http_status=status)
+                            "Collect again later, or leave it out.", retry_after_s=wait, http_status=status)
 
     async def _read(self, response: httpx.Response, body: Body, start: float) -> None:
         """Take the body in, counting what it unpacks to."""
@@ -197,14 +197,13 @@ class Downloader:
                 body.data += chunk
                 if body.size_bytes == len(chunk) and looks_like_html(chunk):
                     raise RefusedError("html_instead_of_image", f"{host!r} sends a web page instead of a picture. "
-                                  "Leave it out, or look for the picture's own address.", "
-"", http_status=response.status_code)
+                                       "Leave it out, or look for the picture's own address.", http_status=200)
                 if len(body.data) > _SPILL_BYTES:
                     await asyncio.to_thread(body.spill)
             elapsed = time.monotonic() - start
             if elapsed > limits.grace_s and body.size_bytes < limits.min_bytes_per_s * elapsed:
                 raise RefusedError("timeout", f"{host!r} sends slower than {limits.min_bytes_per_s / 1000:.0f} kB a "
-                              "second. Collect again later, or leave it out.")
+                                   "second. Collect again later, or leave it out.")
 
     def _too_large(self, host: str) -> RefusedError:
         return RefusedError("too_large", f"The file of {host!r} is larger than the limit of "
@@ -231,7 +230,7 @@ async def _robots_rules(response: httpx.Response) -> RobotsRules:
     host, status = response.request.url.host, response.status_code
     if status == 429 or status >= 500:
         raise RefusedError("robots", f"{host!r} could not say what may be fetched: its robots.txt answers with "
-                      f"{status}. Collect again later.", http_status=0)
+                           f"{status}. Collect again later.", http_status=0)
     if status != 200:
         return RobotsRules()
     text = bytearray()
@@ -258,4 +257,4 @@ def _as_refusal(host: str) -> Iterator[None]:
                       ) from None
     except (httpx.TransportError, zlib.error) as error:
         raise RefusedError("interrupted", f"The connection to {host!r} broke ({error or type(error).__name__}). "
-                      "Collect again later.") from None
+                           "Collect again later.") from None

@@ -94,13 +94,13 @@ class Store:
         """
         if looks_like_html(data):
             raise RefusedError("html_instead_of_image", f"{name!r} is a web page instead of a picture. Leave it out, "
-                          "or look for the picture's own address.")
+                               "or look for the picture's own address.")
         try:
             decoded = decode_image(data, name=name, max_bytes=self._limits.max_bytes, side_px=_LOOK_PX)
             side = min(decoded.width_px, decoded.height_px)
             if side < self._limits.min_px:
                 raise RefusedError("too_small", f"{name!r} is {decoded.width_px} x {decoded.height_px} pixels; at "
-                              f"least {self._limits.min_px} a side were asked for.")
+                                   f"least {self._limits.min_px} a side were asked for.")
             stored, suffix = data, _SUFFIXES.get(decoded.format, f".{decoded.format.lower()}")
             if self._max_px is not None and max(decoded.width_px, decoded.height_px) > self._max_px:
                 whole = decode_image(data, name=name, max_bytes=self._limits.max_bytes).image
@@ -160,7 +160,7 @@ class Store:
         except OSError as error:
             part.unlink(missing_ok=True)
             raise RefusedError("not_stored", f"The picture cannot be written ({error}). Check the disk's free space, "
-                          "then collect again.") from None
+                               "then collect again.") from None
         return whole
 
     def _recover(self) -> None:

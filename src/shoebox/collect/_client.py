@@ -1,19 +1,21 @@
 """The HTTP client: httpx over connections that only ever go to a checked address.
 
-Each host has a small pool of its own, because httpcore walks through a pool's connections on every request. The
-name is resolved and judged when a connection is opened, for every redirect anew; the TLS handshake and the Host header
-carry the name, the socket goes to the judged address. No proxy settings, no cookies, no credentials.
+The transport below it resolves and judges a name whenever it opens a connection, for every redirect anew, and connects
+to the judged address; the TLS handshake and the Host header carry the name. It is our own, on asyncio and h11, because
+httpx offers no place for a resolver, and because a search leads to hundreds of hosts with a few pictures each, where
+httpcore's pool costs more than the pictures. No proxy settings, no cookies, no credentials.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
-import typing
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
-import httpcore
+import h11
 import httpx
 
 import shoebox
@@ -22,15 +24,12 @@ from shoebox.collect._outcome import Limits
 
 __all__ = ["make_client", "user_agent"]
 
-_MAX_POOLS = 256
-_ERRORS: dict[type[Exception], type[httpx.TransportError]] = {
-    httpcore.ConnectTimeout: httpx.ConnectTimeout, httpcore.ReadTimeout: httpx.ReadTimeout,
-    httpcore.WriteTimeout: httpx.WriteTimeout, httpcore.PoolTimeout: httpx.PoolTimeout,
-    httpcore.TimeoutException: httpx.ReadTimeout, httpcore.ConnectError: httpx.ConnectError,
-    httpcore.ReadError: httpx.ReadError, httpcore.WriteError: httpx.WriteError,
-    httpcore.NetworkError: httpx.NetworkError, httpcore.ProtocolError: httpx.RemoteProtocolError,
-    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
-}
+_MAX_IDLE = 256
+_IDLE_S = 5.0
+_ADDRESSES = 4
+_PIECE_BYTES = 256 * 1024
+_HEAD_BYTES = 64 * 1024
+_Origin = tuple[str, str, int | None]
 
 
 def user_agent(contact: str = "") -> str:
@@ -45,101 +44,161 @@ def make_client(guard: Guard, limits: Limits, *, contact: str = "",
 
     `secret` is a field that is added to every address below the client, which logs what it asks.
     """
-    timeout = httpx.Timeout(limits.silence_s)
     headers = {"User-Agent": user_agent(contact), "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"}
-    return httpx.AsyncClient(transport=_Transport(guard, limits, secret), timeout=timeout, headers=headers,
-                             follow_redirects=False, trust_env=False)
-
-
-class _Backend(httpcore.AsyncNetworkBackend):
-    """Opens sockets to judged addresses only."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._system = httpcore.AnyIOBackend()
-
-    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
-                          socket_options: Iterable[typing.Any] | None = None) -> httpcore.AsyncNetworkStream:
-        error: Exception | None = None
-        for address in (await self._guard.addresses(host, port))[:4]:
-            try:
-                return await self._system.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failure:
-                error = failure
-        raise error or httpcore.ConnectError(f"no address for {host}")
-
-    async def connect_unix_socket(self, path: str, timeout: float | None = None,
-                                  socket_options: Iterable[typing.Any] | None = None) -> httpcore.AsyncNetworkStream:
-        raise httpcore.UnsupportedProtocol("sockets of this machine are not asked")
-
-    async def sleep(self, seconds: float) -> None:
-        await self._system.sleep(seconds)
+    return httpx.AsyncClient(transport=_Transport(guard, limits, secret), headers=headers, follow_redirects=False,
+                             trust_env=False, timeout=None)
 
 
 class _Transport(httpx.AsyncBaseTransport):
+    """Opens connections as they are needed and keeps them for a while; how many there are is the caller's matter."""
+
     def __init__(self, guard: Guard, limits: Limits, secret: tuple[str, str] | None) -> None:
-        self._backend = _Backend(guard)
+        self._guard = guard
+        self._silence_s = limits.silence_s
         self._secret = secret
-        self._limits = limits
         self._tls: ssl.SSLContext | None = None
-        self._pools: OrderedDict[tuple[str, str, int | None], httpcore.AsyncConnectionPool] = OrderedDict()
+        self._idle: OrderedDict[_Connection, float] = OrderedDict()
+        self._waiting: dict[_Origin, list[_Connection]] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        asked = request.url.copy_merge_params([self._secret]) if self._secret else request.url
-        url = httpcore.URL(scheme=asked.raw_scheme, host=asked.raw_host, port=asked.port, target=asked.raw_path)
-        pool = await self._pool(request.url)
-        with _translated():
-            response = await pool.handle_async_request(httpcore.Request(
-                request.method, url, headers=request.headers.raw, content=request.stream,
-                extensions=request.extensions))
-        assert isinstance(response.stream, typing.AsyncIterable)
-        return httpx.Response(response.status, headers=response.headers, stream=_Stream(response.stream),
-                              extensions=response.extensions)
+        url = request.url.copy_merge_params([self._secret]) if self._secret else request.url
+        origin = (url.scheme, url.host, url.port)
+        while (connection := self._take(origin)) is not None:
+            try:
+                return await self._asked(connection, request, url)
+            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                continue  # the host had let go of it meanwhile
+        return await self._asked(await self._open(origin), request, url)
 
     async def aclose(self) -> None:
-        while self._pools:
-            await self._pools.popitem()[1].aclose()
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+        await asyncio.sleep(0)  # lets the sockets close
 
-    async def _pool(self, url: httpx.URL) -> httpcore.AsyncConnectionPool:
-        key = (url.scheme, url.host, url.port)
-        if key not in self._pools:
-            if url.scheme == "https" and self._tls is None:
-                self._tls = httpx.create_ssl_context(trust_env=False)
-            self._pools[key] = httpcore.AsyncConnectionPool(
-                ssl_context=self._tls, max_connections=self._limits.per_host, keepalive_expiry=5.0,
-                network_backend=self._backend)
-            await self._close_idle()
-        self._pools.move_to_end(key)
-        return self._pools[key]
+    async def _asked(self, connection: _Connection, request: httpx.Request, url: httpx.URL) -> httpx.Response:
+        try:
+            head = await connection.ask(request.method, url.raw_path, request.headers.raw)
+        except BaseException:
+            connection.close()
+            raise
+        return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Stream(connection, self))
 
-    async def _close_idle(self) -> None:
-        """Of many hosts the ones asked longest ago are let go, once nothing is on its way there."""
-        for key, pool in list(self._pools.items())[: max(0, len(self._pools) - _MAX_POOLS)]:
-            if all(connection.is_idle() for connection in pool.connections):
-                del self._pools[key]
-                await pool.aclose()
+    async def _open(self, origin: _Origin) -> _Connection:
+        scheme, host, port = origin
+        port = port or (443 if scheme == "https" else 80)
+        if scheme == "https" and self._tls is None:
+            self._tls = httpx.create_ssl_context(trust_env=False)
+        options: dict[str, Any] = {"ssl": self._tls, "server_hostname": host} if scheme == "https" else {}
+        failure = httpx.ConnectError(f"no address for {host}")
+        for address in (await self._guard.addresses(host, port))[:_ADDRESSES]:
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    streams = await asyncio.open_connection(address, port, limit=4 * _PIECE_BYTES, **options)
+                return _Connection(origin, *streams, self._silence_s)
+            except TimeoutError:
+                failure = httpx.ConnectError("no answer")
+            except OSError as error:  # ssl.SSLError is one
+                failure = httpx.ConnectError(error.strerror or str(error) or type(error).__name__)
+        raise failure
+
+    def _take(self, origin: _Origin) -> _Connection | None:
+        """A connection that waits, if there is one that is still good."""
+        waiting = self._waiting.get(origin, [])
+        while waiting:
+            connection = waiting.pop()
+            since = self._idle.pop(connection, None)
+            if since is not None and connection.is_open and asyncio.get_running_loop().time() - since < _IDLE_S:
+                return connection
+            connection.close()
+        return None
+
+    def give_back(self, connection: _Connection) -> None:
+        """Keep a connection whose answer was read to its end; close every other."""
+        if not connection.ready_for_next():
+            return connection.close()
+        self._idle[connection] = asyncio.get_running_loop().time()
+        self._waiting.setdefault(connection.origin, []).append(connection)
+        while len(self._idle) > _MAX_IDLE:
+            self._idle.popitem(last=False)[0].close()
+        return None
+
+
+class _Connection:
+    """One socket to one host, with h11 to speak HTTP over it."""
+
+    def __init__(self, origin: _Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+                 silence_s: float) -> None:
+        self.origin = origin
+        self._reader, self._writer = reader, writer
+        self._silence_s = silence_s
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_BYTES)
+
+    @property
+    def is_open(self) -> bool:
+        return not (self._reader.at_eof() or self._writer.is_closing())
+
+    async def ask(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> h11.Response:
+        """Send a request without a body, and read the head of its answer."""
+        with _translated():
+            request = h11.Request(method=method, target=target, headers=headers)
+            self._writer.write((self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
+            while True:
+                event = await self._next()
+                if isinstance(event, h11.Response):
+                    return event
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """The answer's body, as it comes."""
+        with _translated():
+            while not isinstance(event := await self._next(), (h11.EndOfMessage, h11.PAUSED)):
+                if isinstance(event, h11.Data):
+                    yield bytes(event.data)
+
+    def ready_for_next(self) -> bool:
+        """Whether the next request may go over this connection."""
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or not self.is_open:
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._writer.close()
+
+    async def _next(self) -> Any:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    data = await self._reader.read(_PIECE_BYTES)
+            except TimeoutError:
+                raise httpx.ReadTimeout(f"nothing came for {self._silence_s:.0f} s") from None
+            self._http.receive_data(data)
+        if isinstance(event, h11.ConnectionClosed):
+            raise httpx.RemoteProtocolError("it was closed without an answer")
+        return event
 
 
 class _Stream(httpx.AsyncByteStream):
-    def __init__(self, stream: typing.AsyncIterable[bytes]) -> None:
-        self._stream = stream
+    def __init__(self, connection: _Connection, transport: _Transport) -> None:
+        self._connection = connection
+        self._transport = transport
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _translated():
-            async for part in self._stream:
-                yield part
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._connection.body()
 
     async def aclose(self) -> None:
-        if hasattr(self._stream, "aclose"):
-            await self._stream.aclose()
+        self._transport.give_back(self._connection)
 
 
 @contextlib.contextmanager
-def _translated() -> typing.Iterator[None]:
-    """What httpcore raises, as httpx's own errors."""
+def _translated() -> Iterator[None]:
+    """What asyncio and h11 raise, as httpx's own errors."""
     try:
         yield
-    except tuple(_ERRORS) as error:
-        kind = next(theirs for ours in type(error).__mro__ if (theirs := _ERRORS.get(ours)))
-        raise kind(str(error)) from error
+    except h11.ProtocolError as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            raise
+        raise httpx.ReadError(error.strerror or str(error) or type(error).__name__) from error

@@ -42,17 +42,20 @@ class Body:
 
     def read(self) -> bytes:
         """All of it."""
-        return (self.part.read_bytes() if self.spilled else b"") + bytes(self.data or b"")
+        kept = bytes(self.data or b"")
+        return self.part.read_bytes() + kept if self.spilled else kept
 
     def spill(self) -> None:
         """Move what is in memory to the file."""
+        self.spilled = True
         with self.part.open("ab") as file:
             file.write(self.data or b"")
-        self.data, self.spilled = bytearray(), True
+        self.data = bytearray()
 
     def discard(self) -> None:
         """Forget it."""
-        self.part.unlink(missing_ok=True)
+        if self.spilled:
+            self.part.unlink(missing_ok=True)
         self.data = None
 
 

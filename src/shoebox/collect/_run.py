@@ -64,7 +64,7 @@ class Collecting:
         self._guard, self._limits, self._contact = guard, limits, contact
         self._watch = watch
         self._stop = stop or threading.Event()
-        self._threads = ThreadPoolExecutor(max(2, os.cpu_count() or 1), thread_name_prefix="shoebox-collect")
+        self._threads = ThreadPoolExecutor(max(4, os.cpu_count() or 1), thread_name_prefix="shoebox-collect")
         self._searcher = ThreadPoolExecutor(1, thread_name_prefix="shoebox-search")
         self._by_url: dict[str, asyncio.Task[SourceRecord]] = {}
         self._rows = {(row.url, row.label): row for row in store.table.all()}

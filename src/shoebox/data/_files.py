@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shoebox.errors import DatasetError
@@ -21,6 +21,7 @@ __all__ = [
     "free_name",
     "fsync_folder",
     "move_file",
+    "move_files",
     "name_key",
     "safe_join",
     "sha256_bytes",
@@ -136,6 +137,24 @@ def move_file(source: Path, target: Path) -> None:
     fsync_folder(source.parent)
 
 
+def move_files(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move many files, as `move_file` moves one, with one visit to the disk per target folder for all of them.
+
+    Until the folders are safe on the disk every file stands under both names. Errors are those of `move_file`; the
+    files that were not reached then stand under their old name.
+    """
+    placed: list[Path] = []
+    try:
+        for source, target in moves:
+            _place(source, target, safe=False)
+            placed.append(source)
+    finally:
+        for folder in {target.parent for _, target in moves[: len(placed)]}:
+            fsync_folder(folder)
+        for source in placed:
+            source.unlink()
+
+
 @contextlib.contextmanager
 def folder_lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on the file `path`; `BlockingIOError` at once when another process has it."""
@@ -169,7 +188,7 @@ else:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
 
-def _place(source: Path, target: Path) -> None:
+def _place(source: Path, target: Path, *, safe: bool = True) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target, follow_symlinks=False)
@@ -177,7 +196,8 @@ def _place(source: Path, target: Path) -> None:
         if error.errno not in _NO_HARD_LINK:
             raise
         _copy_into_place(source, target)
-    fsync_folder(target.parent)
+    if safe:
+        fsync_folder(target.parent)
 
 
 def _copy_into_place(source: Path, target: Path) -> None:

@@ -98,9 +98,10 @@ async def system_resolver(host: str, port: int) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Guard:
-    """What may be asked. `allow_private` also lets private and loopback addresses and every port through."""
+    """What may be asked: public addresses, on `ports`. `allow_private` lets every address and every port through."""
 
     allow_private: bool = False
+    ports: frozenset[int] | None = _PORTS
     resolve: Resolver = field(default=system_resolver)
 
     def check_url(self, text: str) -> httpx.URL:
@@ -116,7 +117,7 @@ class Guard:
         if url.userinfo:
             raise RefusedError("bad_url", f"The address of {url.host!r} carries a user name or password, which are "
                                "never sent. Take them out.")
-        if not self.allow_private and url.port not in (None, *_PORTS):
+        if not self.allow_private and self.ports is not None and url.port not in (None, *self.ports):
             raise RefusedError("blocked_address", f"{url.host!r} is asked on port {url.port}; only 80 and 443 are. If "
                                "the address is your own, pass allow_private=True.")
         return url

@@ -82,7 +82,8 @@ class _Transport(httpx.AsyncBaseTransport):
         except BaseException:
             connection.close()
             raise
-        return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Stream(connection, self))
+        headers = [(name, value) for name, value in head.headers.raw_items() if name.lower() != b"set-cookie"]
+        return httpx.Response(head.status_code, headers=headers, stream=_Stream(connection, self))
 
     async def _open(self, origin: _Origin) -> _Connection:
         scheme, host, port = origin
@@ -156,7 +157,10 @@ class _Connection:
                     yield bytes(event.data)
 
     def ready_for_next(self) -> bool:
-        """Whether the next request may go over this connection."""
+        """Whether the next request may go over this connection; what came already of this answer is passed over."""
+        with contextlib.suppress(h11.ProtocolError):
+            while self._http.their_state is h11.SEND_BODY and isinstance(self._http.next_event(), h11.Data):
+                pass
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE or not self.is_open:
             return False
         self._http.start_next_cycle()

@@ -255,6 +255,8 @@ def _as_refusal(host: str) -> Iterator[None]:
         raise RefusedError("timeout", f"{host!r} took longer than a file may take. Collect again later, or leave it "
                            "out."
                       ) from None
+    except httpx.InvalidURL:
+        raise RefusedError("bad_url", f"{host!r} leads on to something that is no web address. Leave it out.") from None
     except httpx.ConnectError as error:
         raise RefusedError("unreachable", f"{host!r} cannot be reached ({error}). Collect again later, or leave it out."
                       ) from None

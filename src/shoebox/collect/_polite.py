@@ -93,7 +93,7 @@ def parse_robots(text: str, name: str = NAME) -> RobotsRules:
     groups: dict[str, list[tuple[str, str]]] = {}
     agents: list[str] = []
     in_rules = False
-    for line in text[:_MAX_ROBOTS_CHARS].splitlines():
+    for line in text.lstrip("\ufeff")[:_MAX_ROBOTS_CHARS].splitlines():
         key, _, value = (part.strip() for part in line.split("#")[0].partition(":"))
         key = key.casefold()
         if key == "user-agent":

@@ -124,7 +124,7 @@ class Openverse:
                 fields["license_type"] = self._licence
             answer = ask(self.name, f"{self._base_url}/v1/images/", fields, allow_private=self._allow_private)
             pages = int(answer.get("page_count") or 0)
-            for row in _rows(answer, "results"):
+            for row in (row for row in _rows(answer, "results") if _text(row, "url")):
                 rank += 1
                 yield Found(_text(row, "url"), _text(row, "foreign_landing_url"), _text(row, "title"),
                             _licence_name(row), _text(row, "license_url"), _text(row, "creator"),

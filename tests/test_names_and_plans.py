@@ -67,8 +67,8 @@ def test_links_are_never_followed_out_of_the_data_set(tmp_path, layout):
     link, target = {"class": ("polar", outside), "file": ("black/x.png", outside / "secret.png"),
                     "loop": ("black/loop", root), "catalog": (".shoebox", outside),
                     "trash": (".shoebox/trash", outside),
-                    "thumbnails": (".shoebox/thumbnails.sqlite", outside / "secret.png"), "new class": ("polar", outside),
-                    "swapped": ("grizzly", outside)}[layout]
+                    "thumbnails": (".shoebox/thumbnails.sqlite", outside / "secret.png"),
+                    "new class": ("polar", outside), "swapped": ("grizzly", outside)}[layout]
     if layout in ("trash", "thumbnails"):
         (root / ".shoebox").mkdir()
     if layout == "swapped":

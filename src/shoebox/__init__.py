@@ -43,7 +43,7 @@ _HOMES = {
     "small_cnn": "shoebox.training",
     "vision_learner": "shoebox.training",
 }
-_ROOMS = ("demo", "errors", "types")
+_ROOMS = ("collect", "demo", "errors", "types")
 
 __all__ = [*sorted(_HOMES), *_ROOMS]
 

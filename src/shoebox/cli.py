@@ -1,4 +1,4 @@
-"""The command line: `shoebox demo`, `scan`, `inspect` and `serve`."""
+"""The command line: `shoebox demo`, `collect`, `scan`, `inspect` and `serve`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,26 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, default=None, help=f"{DEFAULT_PORT}, or a free one when that is taken")
     demo.set_defaults(run=_demo)
 
+    collect = commands.add_parser("collect", help="bring pictures from the web or this machine, with their origin",
+                                  description="Bring pictures into class folders. Repeat a command to go on with it.")
+    collect.add_argument("folder", type=Path, help="the data set; made if it is not there")
+    collect.add_argument("--class", dest="classes", action="append", default=[], metavar="CLASS=QUERY",
+                         help='for each class, what to ask for: --class "grizzly=grizzly bear"')
+    collect.add_argument("--source", action="append", default=[], metavar="NAME",
+                         help="ddgs, openverse, commons or serpapi; may be repeated (ddgs, unless files are given)")
+    collect.add_argument("--urls", action="append", default=[], type=Path, metavar="FILE",
+                         help="a text, CSV or TSV file of addresses")
+    collect.add_argument("--from", dest="places", action="append", default=[], type=Path, metavar="PATH",
+                         help="a folder, zip or tar file of pictures")
+    collect.add_argument("--per-class", type=int, default=None, help="addresses per class (150; of files: all)")
+    collect.add_argument("--licence", choices=("open", "commercial", "modification"), default=None,
+                         help="only pictures of which the source knows that this is allowed")
+    collect.add_argument("--max-px", type=int, default=None, help="make larger pictures smaller, to this longer side")
+    collect.add_argument("--contact", default=None, help="how hosts can reach you; sent along with every request")
+    collect.add_argument("--allow-private", action="store_true", help="also ask servers of this machine and network")
+    collect.add_argument("--csv", type=Path, default=None, help="write what became of every address to this file")
+    collect.set_defaults(run=_collect)
+
     scan = commands.add_parser("scan", help="check a folder of class folders and say what was left out, and why")
     scan.add_argument("folder", type=Path)
     scan.set_defaults(run=_scan)
@@ -77,6 +97,50 @@ def _demo(options: argparse.Namespace) -> int:
     options.ip, options.base_url, options.max_visitors = "127.0.0.1", "/", 8
     options.port = _free_port(DEFAULT_PORT) if options.port is None else options.port
     return _serve(options)
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from shoebox.collect import WEB_WARNING, Archive, Event, Folder, UrlList, collect
+
+    named = [text.partition("=") for text in options.classes]
+    classes = {label.strip(): query.strip() if equals else label.strip() for label, equals, query in named}
+    given = [*map(UrlList, options.urls), *[Folder(p) if p.is_dir() else Archive(p) for p in options.places]]
+    names = options.source or ([] if given else ["ddgs"])
+    if names:
+        print(WEB_WARNING, "\n", file=sys.stderr)
+    saved, totals = 0, dict[str, int]()
+    with tqdm(unit=" addresses", dynamic_ncols=True, leave=False) as bar:
+
+        def watch(event: Event) -> None:
+            nonlocal saved
+            if event.kind == "note":
+                bar.write(f"note: {event.sentence}", file=sys.stderr)
+            if event.kind == "found":
+                totals[event.label] = event.total
+                bar.total = sum(totals.values())
+                bar.set_description(event.label)
+            if event.record is not None:
+                saved += event.record.state == "added"
+                bar.update()
+
+        try:
+            report = collect(options.folder, classes or None, per_class=options.per_class, source=[*names, *given],
+                             licence=options.licence, max_px=options.max_px, contact=options.contact,
+                             allow_private=options.allow_private, watch=watch)
+        except KeyboardInterrupt:
+            print(f"\n{saved} pictures are saved in {options.folder}; what is saved is not fetched again.",
+                  file=sys.stderr)
+            raise
+    print(report)
+    for label, n in report.counts().items():
+        print(f"  {label}: {n['added']} of {n['asked']} addresses")
+    if report.sites():
+        print("  from " + ", ".join(f"{site} ({n})" for site, n in list(report.sites().items())[:8]))
+    if options.csv is not None:
+        report.to_csv(options.csv)
+    return 0 if any(record.state in ("added", "duplicate") for record in report.records) else 1
 
 
 def _scan(options: argparse.Namespace) -> int:

@@ -47,6 +47,18 @@ _STEPS = (
     CREATE TABLE applies (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, state TEXT NOT NULL, moves TEXT NOT NULL);
     """,
+    # the fields of SourceRecord, in its order
+    """
+    CREATE TABLE sources (
+        url TEXT NOT NULL, label TEXT NOT NULL, query TEXT NOT NULL, source TEXT NOT NULL, engine TEXT NOT NULL,
+        rank INTEGER NOT NULL, page_url TEXT NOT NULL, title TEXT NOT NULL, licence TEXT NOT NULL,
+        licence_url TEXT NOT NULL, author TEXT NOT NULL, found_at TEXT NOT NULL, state TEXT NOT NULL,
+        cause TEXT NOT NULL, sentence TEXT NOT NULL, path TEXT NOT NULL, image_id TEXT NOT NULL, sha256 TEXT NOT NULL,
+        final_url TEXT NOT NULL, http_status INTEGER NOT NULL, robots TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+        width_px INTEGER NOT NULL, height_px INTEGER NOT NULL, fetched_at TEXT NOT NULL, note TEXT NOT NULL,
+        PRIMARY KEY (url, label));
+    CREATE INDEX sources_by_image ON sources (image_id)
+    """,
 )
 
 # a record as its row: dataclasses.astuple copies deeply, which took a tenth of a scan

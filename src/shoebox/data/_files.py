@@ -35,7 +35,7 @@ _NAME_BYTES = 255
 
 _OWN = (".shoebox", *(f".shoebox/{name}" for name in (
     "catalog.sqlite", "catalog.sqlite-journal", "thumbnails.sqlite", "thumbnails.sqlite-journal", "apply.lock", "trash",
-    "quarantine")))
+    "quarantine", "incoming", "collect.lock")))
 
 
 def sha256_bytes(data: bytes) -> str:

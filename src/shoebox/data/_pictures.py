@@ -11,10 +11,12 @@ from pathlib import Path
 from PIL import Image
 
 from shoebox.data._catalog import Catalog
+from shoebox.data._catalog_sources import SourceTable
 from shoebox.data._catalog_thumbnails import Thumbnails
 from shoebox.data._files import atomic_write_bytes, check_label, check_own_folder, safe_join
 from shoebox.data._images import Truncated, jpeg_bytes, open_image
 from shoebox.data._predictions import Predictions
+from shoebox.data._provenance import Attribution, SourceRecord, credits_of
 from shoebox.data._records import ImageRecord
 from shoebox.data._reports import DuplicateGroup, SplitReport, count_sides, find_duplicates, report_split
 from shoebox.data._scan import THUMBNAIL_PX, Progress, ScanReport, SplitRule, checked_rule, scan
@@ -35,6 +37,7 @@ class Pictures:
         check_own_folder(self.root)
         self._catalog = Catalog(self.root / ".shoebox" / "catalog.sqlite")
         self._thumbnails = Thumbnails(self.root / ".shoebox" / "thumbnails.sqlite")
+        self._sources = SourceTable(self._catalog)
         self.split = self._split_rule(valid_pct, seed, test_pct)
         self.keep_truncated = self._truncated_setting(keep_truncated)
         self.report: ScanReport
@@ -133,6 +136,20 @@ class Pictures:
         """A picture to look at: one row per class in the order of `classes`, with its first pictures."""
         paths = [[r.path for r in self.images if r.label == label][:per_class] for label in self.classes]
         return contact_sheet([[self.thumbnail(path, side_px) for path in row] for row in paths], per_class, side_px)
+
+    @property
+    def sources(self) -> dict[str, tuple[SourceRecord, ...]]:
+        """Where pictures came from, by image id; those that are in the trash, or gone, keep theirs."""
+        found: dict[str, list[SourceRecord]] = {}
+        for record in self._sources.all():
+            if record.image_id:
+                found.setdefault(record.image_id, []).append(record)
+        return {image_id: tuple(records) for image_id, records in found.items()}
+
+    def attribution(self) -> Attribution:
+        """The credits list of the pictures that stand in the data set: `.rows`, and `.markdown()` for a model card."""
+        records = (record for records in self.sources.values() for record in records)
+        return credits_of(((record.path, record.image_id) for record in self.images), records)
 
     def __repr__(self) -> str:
         return f"Dataset({self.root.name!r}: {len(self._images)} pictures, {len(self.classes)} classes)"

@@ -1,0 +1,50 @@
+"""Where pictures can come from: one small interface, and the sources by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from shoebox.collect._outcome import Found
+from shoebox.collect._services import Commons, Ddgs, Openverse, SerpApi
+from shoebox.errors import DatasetError
+
+__all__ = ["SOURCES", "Source", "sources_of"]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Something that names pictures for a query.
+
+    `name` stands in the catalog beside every picture. `searches` is true where the answers are a search engine's, of
+    which the first few are wanted, and false for a list, a folder or an archive, of which all is. `search` yields at
+    most `n` (None: all), best first, and raises `SourceError` with a sentence when it cannot go on; what it named
+    before counts.
+    """
+
+    name: str
+    searches: bool
+
+    def search(self, query: str, n: int | None) -> Iterable[Found]:
+        """Pictures for a query, best first."""
+        ...
+
+
+SOURCES: dict[str, Callable[[str | None], Source]] = {
+    "ddgs": lambda licence: Ddgs(licence=licence),
+    "openverse": lambda licence: Openverse(licence=licence),
+    "commons": lambda licence: Commons(licence=licence),
+    "serpapi": lambda licence: SerpApi(licence=licence),
+}
+
+
+def sources_of(given: str | Source | Sequence[str | Source], licence: str | None) -> tuple[Source, ...]:
+    """The sources that a name, a source or several of them mean; `DatasetError` for an unknown name."""
+    many: Sequence[str | Source] = [given] if isinstance(given, (str, Source)) else list(given)
+    unknown = [item for item in many if isinstance(item, str) and item not in SOURCES]
+    wrong = [item for item in many if not isinstance(item, (str, Source))]
+    if unknown or wrong or not many:
+        came = ", ".join(map(repr, [*unknown, *wrong])) or "nothing"
+        raise DatasetError(f"{came} is no source. Choose among {', '.join(SOURCES)}, or give a shoebox.collect.Folder, "
+                           "Archive, UrlList or Feedback.")
+    return tuple(SOURCES[item](licence) if isinstance(item, str) else item for item in many)

@@ -77,6 +77,19 @@ class Section:
         return Section(self._values.get(key, {}), ".".join(filter(None, (self._where, key))),
                        known if key in self._values else (), self.faults)
 
+    def optional(self, key: str, known: Collection[str]) -> Section | None:
+        """The object under `key`, or None where null stands."""
+        return None if self._values.get(key) is None else self.section(key, known)
+
+    def sections(self, key: str, known: Collection[str], max_items: int) -> list[Section]:
+        """The objects of the list under `key`, at most `max_items`."""
+        value = self._values.get(key, [])
+        if not isinstance(value, list) or len(value) > max_items:
+            self.fault(key, f"a list of at most {max_items} objects was expected, {reprlib.repr(value)} came")
+            return []
+        where = ".".join(filter(None, (self._where, key)))
+        return [Section(item, f"{where}[{place}]", known, self.faults) for place, item in enumerate(value)]
+
     def text(self, key: str, *, max_chars: int = 200, pattern: str | None = None,
              choices: Sequence[str] | None = None) -> str:
         """Text of 1 to `max_chars` characters that matches `pattern` as a whole or is one of `choices`."""

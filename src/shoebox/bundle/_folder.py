@@ -8,10 +8,11 @@ from pathlib import Path
 
 from shoebox.errors import BundleError
 
-__all__ = ["CARD", "MANIFEST", "MODEL", "bundle_folder", "read_member"]
+__all__ = ["CARD", "MANIFEST", "MODEL", "MODEL_INT8", "bundle_folder", "read_member"]
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
+MODEL_INT8 = "model.int8.onnx"
 CARD = "MODEL_CARD.md"
 
 _PICKLES = {".pkl", ".pickle", ".pth", ".pt", ".joblib", ".ckpt"}

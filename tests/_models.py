@@ -35,6 +35,20 @@ def tiny_model(classes: int = 3, *, input_name: str = "image", output_name: str 
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def feature_model() -> onnx.ModelProto:
+    """`tiny_model` that also gives its mean colour as `features`, and as `cam` what each pixel speaks for."""
+    model = tiny_model()
+    model.graph.node.extend([helper.make_node("Identity", ["colour"], ["features"]),
+                             helper.make_node("MatMul", ["pixels", "matrix"], ["everywhere"]),
+                             helper.make_node("Transpose", ["everywhere"], ["planes"], perm=[0, 3, 1, 2]),
+                             helper.make_node("ReduceMean", ["planes", "second"], ["middle"], keepdims=1),
+                             helper.make_node("Sub", ["planes", "middle"], ["cam"])])
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray([1]), "second"))
+    model.graph.output.extend([helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 3]),
+                               helper.make_tensor_value_info("cam", TensorProto.FLOAT, ["N", 3, None, None])])
+    return model
+
+
 def tiny_bundle(folder: Path, *, classes: tuple[str, ...] = CLASSES, temperature: float = 1.0,
                 model: onnx.ModelProto | None = None, extra: dict[str, bytes] | None = None,
                 **fields: Any) -> Path:

@@ -166,18 +166,20 @@ def _folds(labels: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 def _fit(features: Floats, labels: NDArray[np.int64], n_classes: int) -> NoveltyModel:
     """Without scales and calibration."""
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
     means = np.stack([features[labels == label].mean(axis=0) for label in range(n_classes)])
     everything = features.mean(axis=0, keepdims=True)
     bank = unit(features).astype(np.float32)
-    return NoveltyModel(_gaussian(means, features - means[labels]), _gaussian(everything, features - everything),
-                        bank, min(_NEIGHBOURS, max(1, len(bank) // 10)), np.zeros(3), np.ones(3), np.zeros(0))
-
-
-def _gaussian(means: Floats, offsets: Floats) -> Gaussian:
-    """Ledoit and Wolf's covariance of `offsets` (N, F), inverted, in at most N directions."""
-    from sklearn.covariance import ledoit_wolf_shrinkage
-
+    offsets = features - means[labels]
     shrink = min(1.0, max(float(ledoit_wolf_shrinkage(offsets, assume_centered=True)), 1e-6))
+    # one shrinkage for both: with one each, the distance to all can outgrow the one to a class, far away from both
+    return NoveltyModel(_gaussian(means, offsets, shrink), _gaussian(everything, features - everything, shrink), bank,
+                        min(_NEIGHBOURS, max(1, len(bank) // 10)), np.zeros(3), np.ones(3), np.zeros(0))
+
+
+def _gaussian(means: Floats, offsets: Floats, shrink: float) -> Gaussian:
+    """The covariance of `offsets` (N, F), shrunk as Ledoit and Wolf (2004) do, inverted, in at most N directions."""
     _, lengths, basis = np.linalg.svd(offsets, full_matrices=False)
     variances = lengths**2 / len(offsets)
     floor = max(shrink * float((offsets**2).sum()) / offsets.size, 1e-12)

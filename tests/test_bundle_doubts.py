@@ -81,7 +81,7 @@ def test_label_sets_keep_their_promise_on_average():
 
 
 def test_the_temperature_is_found_again_and_only_with_enough_pictures():
-    _, probabilities, labels = blobs(3, 2000, spread=4.0)
+    probabilities = blobs(3, 2000, spread=4.0)[1]
     rng = np.random.default_rng(0)
     drawn = np.asarray([rng.choice(4, p=row) for row in probabilities])  # labels that these probabilities are right for
     sharp = at_temperature(probabilities, 0.4)
@@ -240,7 +240,8 @@ HARMED = {
     "nothing": lambda model: b"", "text": lambda model: b"not a zip", "cut": lambda model: model.to_bytes()[:-30],
     "a pickle": npz(bank=np.asarray([{"a": 1}], object)), "another class": npz(classes_means=np.zeros((4, 3), "f4")),
     "NaN": npz(scale=np.asarray([1, np.nan, 1.0])), "no scale": npz(scale=np.zeros(3)), "missing": npz(k=None),
-    "more": npz(extra=np.zeros(1)), "unsorted": npz(calibration=np.arange(90.0)[::-1]), "fewer": npz(calibration=np.zeros(9)),
+    "more": npz(extra=np.zeros(1)), "unsorted": npz(calibration=np.arange(90.0)[::-1]),
+    "fewer": npz(calibration=np.zeros(9)),
     "k": npz(k=np.asarray(99)), "text in it": npz(bank=np.asarray([["a"]])), "2 GB": claims_two_gigabytes,
     "compressed": squeezed, "no bank": npz(bank=np.zeros(3, "f4")),
 }

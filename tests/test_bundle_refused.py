@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoebox.bundle import inspect, load_classifier
+from shoebox.bundle import _sealed, inspect, load_classifier
 from shoebox.bundle._external import _CHILDREN, refuse_external_data
 from shoebox.errors import BundleError
 from tests._models import edit_manifest, replace_model, tiny_bundle, tiny_model
@@ -213,10 +214,14 @@ def test_the_bytes_that_were_checked_are_the_bytes_that_are_parsed(bundle, monke
 
     def exchange_first(model, *args, **kwargs):
         (bundle / "model.onnx").write_bytes(b"exchanged")
-        parsed.append(model)
+        parsed.append(model if isinstance(model, bytes) else Path(model).read_bytes())
         return real(model, *args, **kwargs)
 
     whole = (bundle / "model.onnx").read_bytes()
     monkeypatch.setattr(onnxruntime, "InferenceSession", exchange_first)
     load_classifier(bundle)
     assert parsed == [whole]
+    monkeypatch.setattr(_sealed, "_sealable", lambda: None)  # as where there is no sealed memory
+    (bundle / "model.onnx").write_bytes(whole)
+    load_classifier(bundle)
+    assert parsed == [whole, whole]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shoebox.bundle._conformal import at_temperature, label_set
-from shoebox.bundle._folder import MODEL, bundle_folder, read_member
+from shoebox.bundle._folder import MODEL, bundle_folder
 from shoebox.bundle._manifest import Manifest, read_manifest
-from shoebox.bundle._records import FileRecord
+from shoebox.bundle._sealed import Sealed, check_file, read_checked, seal_checked
 from shoebox.bundle._session import check_signature, checked_threads, open_session
 from shoebox.data import ImageSource, open_image
 from shoebox.errors import BundleError
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Classifier", "load_classifier"]
 
 
-def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None) -> Classifier:
+def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
+                    precision: Literal["full", "int8"] = "full") -> Classifier:
     """Check every file of a bundle and load its model.
 
     Parameters
@@ -36,6 +35,8 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None)
         The folder that `shoebox.export` wrote.
     threads : int, optional
         Threads for one prediction; at first as many as there are processors, at most 4.
+    precision : str
+        `int8` for the weights of 8 bits, if the bundle has them: smaller and faster, a little less exact.
 
     Raises
     ------
@@ -51,8 +52,27 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None)
     """
     folder = bundle_folder(path)
     manifest = read_manifest(folder)
-    contents = {name: _verified(folder, name, record) for name, record in manifest.files.items()}
-    return Classifier(manifest, contents, threads=threads)
+    model = model_file(manifest, precision)
+    novelty = manifest.novelty.file if manifest.novelty is not None else None
+    for name, record in manifest.files.items():
+        if name not in (model, novelty):
+            check_file(folder, name, record)
+    numbers = None if novelty is None else read_checked(folder, novelty, manifest.files[novelty])
+    return Classifier(manifest, seal_checked(folder, model, manifest.files[model]), novelty=numbers, threads=threads,
+                      precision=precision)
+
+
+def model_file(manifest: Manifest, precision: str) -> str:
+    """The name of the model of that precision; `BundleError` when there is none."""
+    if precision == "full":
+        return MODEL
+    if precision != "int8":
+        raise BundleError(f"precision is {precision!r}; give 'full' or 'int8'.")
+    if manifest.int8 is None:
+        why = manifest.notes.get("int8", "It was exported without them.")
+        raise BundleError(f"The bundle {manifest.name!r} has no weights of 8 bits. {why} Export with int8=True, or "
+                          "load it in full precision.")
+    return manifest.int8.file
 
 
 class Classifier:
@@ -65,10 +85,14 @@ class Classifier:
     ----------
     manifest : Manifest
         What the bundle says of itself.
-    contents : mapping of str to bytes
-        Its files, checked against the manifest.
+    model : Sealed or bytes
+        `model.onnx`, or another precision of it, checked against the manifest.
+    novelty : bytes, optional
+        `novelty.npz`, when the manifest tells of one.
     threads : int, optional
         Threads of one prediction; as many as there are processors, at most 4, unless given.
+    precision : str
+        What `model` is.
 
     Attributes
     ----------
@@ -78,16 +102,20 @@ class Classifier:
         In the order of the model's output.
     threads : int
         As above.
+    precision : str
+        `full` or `int8`.
     """
 
-    def __init__(self, manifest: Manifest, contents: Mapping[str, bytes], *, threads: int | None = None) -> None:
+    def __init__(self, manifest: Manifest, model: Sealed | bytes, *, novelty: bytes | None = None,
+                 threads: int | None = None, precision: str = "full") -> None:
         self.manifest = manifest
         self.classes = manifest.classes
         self.threads = checked_threads(threads)
-        self._size_bytes = len(contents[MODEL])
-        self._session = open_session(contents[MODEL], MODEL, self.threads)
-        self._outputs = check_signature(self._session, MODEL, len(self.classes))
-        self._novelty = self._read_novelty(contents)
+        self.precision = precision
+        self._name = model_file(manifest, precision)
+        self._session = open_session(Sealed(model) if isinstance(model, bytes) else model, self._name, self.threads)
+        self._outputs = check_signature(self._session, self._name, len(self.classes))
+        self._novelty = self._read_novelty(novelty)
         self._run(np.full((1, 8, 8, 3), 127, np.uint8))
 
     def predict(self, image: ImageSource, *, explain: bool = False) -> Prediction:
@@ -175,17 +203,17 @@ class Classifier:
     def __repr__(self) -> str:
         width, height = self.manifest.preprocessing.size_px
         return (f"Classifier({self.manifest.name!r}, {len(self.classes)} classes, {width} x {height} px, "
-                f"{self._size_bytes / 1e6:.1f} MB)")
+                f"{self.manifest.files[self._name].size_bytes / 1e6:.1f} MB)")
 
-    def _read_novelty(self, contents: Mapping[str, bytes]) -> NoveltyModel | None:
+    def _read_novelty(self, data: bytes | None) -> NoveltyModel | None:
         record = self.manifest.novelty
-        if record is None:
+        if record is None or data is None:
             return None
         if "features" not in self._outputs:
-            raise BundleError(f"{MODEL} gives no 'features', which {record.file} needs. Export the model again.")
+            raise BundleError(f"{self._name} gives no 'features', which {record.file} needs. Export the model again.")
         from shoebox.bundle._novelty import read_novelty
 
-        return read_novelty(contents[record.file], record.file, n_classes=len(self.classes), n=record.n)
+        return read_novelty(data, record.file, n_classes=len(self.classes), n=record.n)
 
     def _is_known(self, p_value: float | None) -> bool | None:
         record = self.manifest.novelty
@@ -221,14 +249,6 @@ class Classifier:
             raise BundleError(f"The model {self.manifest.name!r} gave no probabilities for its {len(self.classes)} "
                               "classes. Export it again.")
         return outputs
-
-
-def _verified(folder: Path, name: str, record: FileRecord) -> bytes:
-    data = read_member(folder, name, record.size_bytes)
-    if len(data) != record.size_bytes or hashlib.sha256(data).hexdigest() != record.sha256:
-        raise BundleError(f"{folder.name}/{name} is not the file that was exported: its size or SHA-256 is another. "
-                          "Nothing of it was run. Export the model again, or get an unchanged copy.")
-    return data
 
 
 def _first_line(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from shoebox.bundle._export_network import NO_MAP, model_bytes
 from shoebox.bundle._export_novelty import Honest, fit_honest
 from shoebox.bundle._export_parity import Reference, compare, pick
 from shoebox.bundle._export_pipeline import read_pipeline
-from shoebox.bundle._folder import CARD, MANIFEST
+from shoebox.bundle._folder import CARD, MANIFEST, MODEL
 from shoebox.bundle._records import Parity, Preprocessing
 from shoebox.bundle._write import check_target, put_bundle, put_file
 from shoebox.errors import BundleError
@@ -139,7 +139,7 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
         expected = reference.probabilities(steps.hear(1))
     unmeasured = draft.manifest(Parity(len(files), 0.0, BOUND, 0, "any"))
     with steps.timed("bundle"):
-        classifier = Classifier(unmeasured, draft.files)
+        classifier = Classifier(unmeasured, draft.files[MODEL])
         found = answers_of(classifier, files, steps.hear(1 + len(files)))
     if not found.has_map:
         draft.notes["heatmap"] = NO_MAP

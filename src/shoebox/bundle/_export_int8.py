@@ -52,7 +52,7 @@ def add_int8(draft: Draft, unmeasured: Manifest, ds: Pictures, files: Sequence[P
     places = np.linspace(0, len(train) - 1, min(_CALIBRATION, len(train))).round().astype(int)
     try:
         small = quantised(draft.files[MODEL], [ds.file(train[place].path) for place in places])
-        classifier = Classifier(unmeasured, {**draft.files, MODEL: small})
+        classifier = Classifier(unmeasured, small)
         found = answers_of(classifier, files, lambda done: None).probabilities
     except (BundleError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from shoebox.errors import BundleError
 
-__all__ = ["CARD", "MANIFEST", "MODEL", "MODEL_INT8", "bundle_folder", "read_member"]
+__all__ = ["CARD", "MANIFEST", "MODEL", "MODEL_INT8", "bundle_folder", "open_member", "read_member"]
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
@@ -44,6 +47,13 @@ def bundle_folder(path: str | os.PathLike[str]) -> Path:
 
 def read_member(folder: str | os.PathLike[str], name: str, max_bytes: int) -> bytes:
     """Bytes of the file `name` directly in `folder`, no more than `max_bytes`; links are refused, not followed."""
+    with open_member(folder, name, max_bytes) as file:
+        return file.read(max_bytes + 1)
+
+
+@contextmanager
+def open_member(folder: str | os.PathLike[str], name: str, max_bytes: int) -> Iterator[IO[bytes]]:
+    """The same, opened for reading; refused before when it has more than `max_bytes`."""
     place = f"{Path(folder).name}/{name}"
     try:
         handle = os.open(Path(folder) / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -59,7 +69,7 @@ def read_member(folder: str | os.PathLike[str], name: str, max_bytes: int) -> by
             raise BundleError(f"{place} has {size_bytes:,} bytes; at most {max_bytes:,} were expected. Export the "
                               "model again, or get an unchanged copy.")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(max_bytes + 1)
+            yield file
     finally:
         os.close(handle)
 

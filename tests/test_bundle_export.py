@@ -157,7 +157,8 @@ def test_no_name_becomes_markup(name):
     manifest = Manifest(2, name, "2026-01-01T00:00:00Z", (name, "x"), Preprocessing("crop", (8, 8), (8, 8)), 1.0,
                         {"accuracy": 0.5, "n_images": 2}, Parity(2, 0, 1e-3, 2), DatasetRecord("0" * 64, {name: 1}),
                         {}, {})
-    card = model_card(manifest, confusion=[[1, 0], [1, 0]], thanks=[name], robustness=[{"what": name, name: 1}])
+    card = model_card(manifest, confusion=[[1, 0], [1, 0]], thanks=f"- {plain(name)}",
+                      robustness=[{"what": name, name: 1}])
     page = mistune.create_markdown(escape=False, plugins=["table", "url", "strikethrough", "task_lists"])(card)
     tags = set(re.findall(r"<(\w+)", page))
     assert tags <= {"h1", "h2", "h3", "p", "table", "thead", "tbody", "tr", "th", "td", "code", "ul", "li"}

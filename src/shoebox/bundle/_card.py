@@ -16,7 +16,7 @@ _MAX_PAIRS = 20
 _SHAPING = {"squish": "squeezed to", "crop": "the middle of it, made", "pad": "with a margin, made"}
 
 
-def model_card(manifest: Manifest, *, confusion: Sequence[Sequence[int]] | None = None, thanks: Iterable[str] = (),
+def model_card(manifest: Manifest, *, confusion: Sequence[Sequence[int]] | None = None, thanks: str = "",
                robustness: Iterable[Mapping[str, object]] = ()) -> str:
     """The card as Markdown. Names of classes are data: whatever they hold is shown, never rendered.
 
@@ -26,8 +26,8 @@ def model_card(manifest: Manifest, *, confusion: Sequence[Sequence[int]] | None 
         Of the bundle; its record of files is not looked at.
     confusion : (K, K) counts, optional
         Of the validation pictures: row = given label, column = answer.
-    thanks : iterable of str
-        Whose pictures it learned from.
+    thanks : str
+        Whose pictures it learned from: Markdown of its own, already safe to show.
     robustness : iterable of mappings
         Rows of a table, with the same keys each.
     """
@@ -44,7 +44,7 @@ def model_card(manifest: Manifest, *, confusion: Sequence[Sequence[int]] | None 
         "## How faithful the export is", "", *_faithful(manifest), "",
         "## How it sees a picture", "", _shaping(manifest), "",
         "## Limits", "", *_limits(manifest), "",
-        *_credits(list(thanks)),
+        *([thanks.strip(), ""] if thanks.strip() else []),
         "## Made with", "", *[f"- {plain(library)} {plain(v)}" for library, v in manifest.versions.items()], "",
     ]
     return "\n".join(parts)
@@ -145,7 +145,3 @@ def _limits(manifest: Manifest) -> list[str]:
                 *lines]
     return [*lines, "- What is like none of the classes is often noticed, but nothing tells a new style of a known "
             "class from another thing well: some strange pictures get an answer, some new ones of a class get none."]
-
-
-def _credits(names: list[str]) -> list[str]:
-    return ["## Pictures by", "", *[f"- {plain(name)}" for name in names], ""] if names else []

@@ -26,17 +26,20 @@ __all__ = ["Classifier", "load_classifier"]
 
 
 def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
-                    precision: Literal["full", "int8"] = "full") -> Classifier:
+                    precision: Literal["full", "int8"] = "full", sha256: str | None = None) -> Classifier:
     """Check every file of a bundle and load its model.
 
     Parameters
     ----------
     path : str or Path
-        The folder that `shoebox.export` wrote.
+        The folder that `shoebox.export` wrote, or, with its `sha256`, the address of a packed bundle: see
+        `shoebox.fetch`.
     threads : int, optional
         Threads for one prediction; at first as many as there are processors, at most 4.
     precision : str
         `int8` for the weights of 8 bits, if the bundle has them: smaller and faster, a little less exact.
+    sha256 : str, optional
+        Of the zip at an address.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
     >>> load_classifier("models/digits").predict("seven.png").label  # doctest: +SKIP
     '7'
     """
-    folder = bundle_folder(path)
+    folder = bundle_folder(_fetched(path, sha256))
     manifest = read_manifest(folder)
     model = model_file(manifest, precision)
     novelty = manifest.novelty.file if manifest.novelty is not None else None
@@ -60,6 +63,17 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
     numbers = None if novelty is None else read_checked(folder, novelty, manifest.files[novelty])
     return Classifier(manifest, seal_checked(folder, model, manifest.files[model]), novelty=numbers, threads=threads,
                       precision=precision)
+
+
+def _fetched(path: str | os.PathLike[str], sha256: str | None) -> str | os.PathLike[str]:
+    if sha256 is None and not (isinstance(path, str) and "://" in path):
+        return path
+    if sha256 is None or not isinstance(path, str):
+        raise BundleError(f"{str(path)[:100]!r} and sha256 {sha256!r} do not go together: an address needs the SHA-256 "
+                          "of its zip, and a folder has none.")
+    from shoebox.bundle._fetch import fetch
+
+    return fetch(path, sha256=sha256)
 
 
 def model_file(manifest: Manifest, precision: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shoebox.bundle._card import model_card
+from shoebox.bundle._card import model_card, plain
 from shoebox.bundle._classifier import Classifier, load_classifier
 from shoebox.bundle._draft import Draft, Picture, Pictures
 from shoebox.bundle._export_answers import Answers, Steps, answers_of
@@ -212,11 +212,11 @@ def _confusion(given: NDArray[np.int64], probabilities: NDArray[np.float64]) -> 
     return [[int(n) for n in row] for row in matrix]
 
 
-def _credits(ds: Pictures) -> list[str]:
-    """Lines of the data set's own `attribution()`, when it has one."""
+def _credits(ds: Pictures) -> str:
+    """Markdown of the data set's own `attribution()`, when it has one; its `markdown()` shows names as they are."""
     ask = getattr(ds, "attribution", None)
-    if not callable(ask):
-        return []
-    said = ask()
+    said: Any = ask() if callable(ask) else None
+    if hasattr(said, "markdown"):
+        return str(said.markdown()) if len(said) else ""
     lines = said.splitlines() if isinstance(said, str) else [str(line) for line in said or ()]
-    return [line.strip("-* ") for line in lines if line.strip("-* ")]
+    return "\n".join(["## Pictures", "", *[f"- {plain(line)}" for line in lines]]) if lines else ""

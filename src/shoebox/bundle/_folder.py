@@ -32,8 +32,9 @@ def bundle_folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(path)
     if folder.suffix.lower() in _PICKLES and not folder.is_dir():
         raise BundleError(f"{folder.name!r} is a pickle: opening one runs whatever code its author put into it, so "
-                          "Shoebox never does. In the notebook that made it, load the learner and call "
-                          'shoebox.export(learn, ds, "models/name"), then give that folder.')
+                          "Shoebox's app never does. In the notebook that made it, call shoebox.export(learn, ds, "
+                          '"models/name"); or, if you trust it as a program: shoebox convert '
+                          f"{folder.name} DATA MODEL. Then give that folder.")
     if folder.is_dir():
         if not (folder / MANIFEST).exists() and not (folder / MANIFEST).is_symlink():
             raise BundleError(f"The folder {folder.name!r} is no bundle: it has no {MANIFEST}. Give the folder that "

@@ -31,13 +31,13 @@ from shoebox.bundle._records import (
 )
 from shoebox.errors import BundleError
 
-__all__ = ["PROTOCOL", "PROTOCOLS", "Manifest", "checksum", "inspect", "read_manifest"]
+__all__ = ["MAX_MANIFEST_BYTES", "PROTOCOL", "PROTOCOLS", "Manifest", "checksum", "inspect", "read_manifest"]
 
 PROTOCOL = 2  # what this version writes
 PROTOCOLS = (1, 2)  # what it reads
 
 _CHECKSUM = "checksum"
-_MAX_MANIFEST_BYTES = 8 * 2**20
+MAX_MANIFEST_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def inspect(path: str | os.PathLike[str]) -> Manifest:
 
 def read_manifest(folder: os.PathLike[str]) -> Manifest:
     """The manifest of a folder that `bundle_folder` accepted."""
-    data = read_member(folder, MANIFEST, _MAX_MANIFEST_BYTES)
+    data = read_member(folder, MANIFEST, MAX_MANIFEST_BYTES)
     return Manifest.from_json(data, f"{Path(folder).name}/{MANIFEST}")
 
 

@@ -76,7 +76,7 @@ FAULTS = [
     (("notes", "novelty"), "", "a sentence"), (("classes",), ["red"] * 50_001, "at most 50,000"),
     (("metrics",), None, "metrics"), (("metrics", "accuracy"), 1.5, "accuracy"), (("metrics", "f1"), "high", "f1"),
     (("metrics", "n_images"), 0, "n_images"), (("metrics", "n_images"), 10**400, "n_images"),
-    (("metrics", ""), 1, "no name"), (("parity", "n"), 0, r"parity\.n"), (("parity", "n"), True, r"parity\.n"),
+    (("metrics", "n_images"), 1.5, "n_images"), (("metrics", ""), 1, "no name"), (("parity", "n"), 0, r"parity\.n"), (("parity", "n"), True, r"parity\.n"),
     (("parity", "max_difference"), 0.5, "max_diff"), (("parity", "bound"), -1, "bound"),
     (("parity", "same_labels"), 5, "same_labels"), (("parity", "side"), "test", "side"),
     (("dataset", "fingerprint"), "abc", "fingerprint"), (("dataset", "counts"), [1], "counts"),

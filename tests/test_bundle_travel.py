@@ -70,7 +70,7 @@ def test_a_thousand_changed_bytes_are_a_thousand_refusals(bundle, no_parser):
 def test_a_manifest_of_a_million_classes_is_a_sentence(bundle, no_parser):
     names = [str(i) for i in range(1_000_000)]
     edit_manifest(bundle, lambda values: values.update(classes=names))
-    with pytest.raises(BundleError, match="manifest.json"):
+    with pytest.raises(BundleError, match=r"manifest\.json"):
         load_classifier(bundle)
     edit_manifest(tiny_bundle(bundle), lambda values: values.update(classes=names[:60_000]))
     with pytest.raises(BundleError, match=r"at most 50,000 were expected, 60,000 came"):
@@ -220,13 +220,13 @@ def test_an_address_with_its_checksum_is_loaded_once(server, bundle, tmp_path, m
     assert classifier.predict(Image.new("RGB", (4, 4), "red")).label == "red"
     folder = fetch(f"{server.url}/moved?key=secret", sha256=sha256.upper())
     assert server.asked == ["/tiny.zip"] and contents(folder) == contents(bundle)
-    (folder / "manifest.json").write_bytes(b"damaged")  # a damaged cache is fetched anew, by way of a redirect
+    (folder / "model.onnx").write_bytes(b"damaged")  # a damaged cache is fetched anew, by way of a redirect
     assert contents(fetch(f"{server.url}/moved", sha256=sha256)) == contents(bundle)
     assert server.asked == ["/tiny.zip", "/moved", "/tiny.zip"]
 
 
 @pytest.mark.parametrize(("path", "sentence"), [("/tiny.zip", "has the SHA-256"), ("/text", "has the SHA-256"),
-                                                ("/none", "404"), ("/file", "no address of a bundle"),
+                                                ("/none", "404"), ("/file", "not allowed"),
                                                 ("/endless", "more than 1,000,000 bytes")])
 def test_what_cannot_be_had_is_a_sentence_and_nothing_is_kept(server, tmp_path, no_parser, path, sentence):
     with pytest.raises(BundleError, match=sentence) as caught:
@@ -253,7 +253,7 @@ def test_addresses_and_checksums_go_together(address, sha256, sentence, tmp_path
 
 
 def test_a_server_that_is_not_there_is_a_sentence(tmp_path):
-    with pytest.raises(BundleError, match="could not be had from http://127.0.0.1:9/x.zip"):
+    with pytest.raises(BundleError, match=r"could not be had from http://127\.0\.0\.1:9/x\.zip"):
         fetch("http://127.0.0.1:9/x.zip", sha256="0" * 64, cache=tmp_path)
 
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from shoebox.bundle._folder import MANIFEST
 from shoebox.bundle._manifest import inspect
 from shoebox.bundle._pack import MAX_PACKED_BYTES, unpack
+from shoebox.bundle._sealed import check_file
 from shoebox.errors import BundleError
 
 __all__ = ["CACHE_VARIABLE", "cache_folder", "fetch", "from_hub"]
@@ -59,8 +60,9 @@ def fetch(address: str, *, sha256: str, max_bytes: int = MAX_PACKED_BYTES,
         raise BundleError(f"sha256 is {sha256[:80]!r}; 64 hexadecimal digits were expected. It stands in the .sha256 "
                           "file that shoebox pack wrote beside the zip.")
     target = (Path(cache) if cache is not None else cache_folder()) / digest
-    if (target / MANIFEST).is_file() and _stands(target):
+    if _stands(target):
         return target
+    shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     data = from_hub(address, max_bytes) if address.startswith(_HUB) else _download(address, max_bytes)
     found = hashlib.sha256(data).hexdigest()
@@ -99,16 +101,22 @@ def from_hub(address: str, max_bytes: int) -> bytes:
 
 def _stands(target: Path) -> bool:
     try:
-        return bool(inspect(target).classes)
+        for name, record in inspect(target).files.items():
+            check_file(target, name, record)
     except BundleError:
         return False
+    return True
 
 
 class _HttpOnly(HTTPRedirectHandler):
     """Redirects may lead to http and https, and nowhere else."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_scheme(newurl)
+        try:
+            _check_scheme(newurl)
+        except BundleError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -128,7 +136,10 @@ def _download(address: str, max_bytes: int) -> bytes:
                     raise _too_many(address, max_bytes)
                 if time.monotonic() > end:
                     raise TimeoutError(f"no end after {_TOTAL_TIMEOUT_S:.0f} s")
-    except (URLError, OSError, ValueError) as error:  # HTTPError and TimeoutError are among them
+    except HTTPError as error:
+        error.close()
+        raise _unreachable(address, error) from None
+    except (URLError, OSError, ValueError) as error:  # time-outs are among them
         raise _unreachable(address, error) from None
     return b"".join(pieces)
 

@@ -94,7 +94,7 @@ def read_metrics(top: Section) -> dict[str, int | float]:
     for key, value in section.items():
         if not is_plain_text(key, 64):
             section.fault(repr(key[:70]), "is no name for a number")
-        elif isinstance(value, int) and not isinstance(value, bool):
+        elif key == "n_images" or (isinstance(value, int) and not isinstance(value, bool)):
             section.integer(key, 0, 2**53)
         else:
             section.number(key, *((0.0, 1.0) if key == "accuracy" else (-1e12, 1e12)))

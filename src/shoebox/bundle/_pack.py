@@ -94,7 +94,8 @@ def _contents(data: bytes, where: str) -> dict[str, bytes]:
         strangers = set(names) ^ {MANIFEST, *manifest.files}
         if strangers:
             raise BundleError(f"{where} does not hold the files that its manifest names: "
-                              f"{sorted(strangers)[0][:100]!r} is one too many or missing. Nothing was written. Pack the bundle again.")
+                              f"{sorted(strangers)[0][:100]!r} is one too many or missing. Nothing was written. Pack "
+                              "the bundle again.")
         files = {name: _read(archive, name, record.size_bytes) for name, record in manifest.files.items()}
         return {**files, MANIFEST: _read(archive, MANIFEST, MAX_MANIFEST_BYTES)}
 

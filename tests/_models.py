@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from shoebox.bundle import Manifest
 from shoebox.bundle._manifest import checksum
-from shoebox.bundle._records import DatasetRecord, FileRecord, Parity, Preprocessing
+from shoebox.bundle._records import Calibration, DatasetRecord, FileRecord, Parity, Preprocessing
 
 CLASSES = ("red", "green", "blue")
 WEIGHTS = np.asarray([[4, -2, -2], [-2, 4, -2], [-2, -2, 4]], np.float32)
@@ -35,19 +35,35 @@ def tiny_model(classes: int = 3, *, input_name: str = "image", output_name: str 
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def feature_model() -> onnx.ModelProto:
+    """`tiny_model` that also gives its mean colour as `features`, and as `cam` what each pixel speaks for."""
+    model = tiny_model()
+    model.graph.node.extend([helper.make_node("Identity", ["colour"], ["features"]),
+                             helper.make_node("MatMul", ["pixels", "matrix"], ["everywhere"]),
+                             helper.make_node("Transpose", ["everywhere"], ["planes"], perm=[0, 3, 1, 2]),
+                             helper.make_node("ReduceMean", ["planes", "second"], ["middle"], keepdims=1),
+                             helper.make_node("Sub", ["planes", "middle"], ["cam"])])
+    model.graph.initializer.append(numpy_helper.from_array(np.asarray([1]), "second"))
+    model.graph.output.extend([helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 3]),
+                               helper.make_tensor_value_info("cam", TensorProto.FLOAT, ["N", 3, None, None])])
+    return model
+
+
 def tiny_bundle(folder: Path, *, classes: tuple[str, ...] = CLASSES, temperature: float = 1.0,
-                model: onnx.ModelProto | None = None, extra: dict[str, bytes] | None = None) -> Path:
-    """A whole bundle around `tiny_model`."""
+                model: onnx.ModelProto | None = None, extra: dict[str, bytes] | None = None,
+                **fields: Any) -> Path:
+    """A whole bundle around `tiny_model`; `fields` go into the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {"model.onnx": (model or tiny_model()).SerializeToString(), "MODEL_CARD.md": b"# tiny\n",
                 **(extra or {})}
     for name, data in contents.items():
         (folder / name).write_bytes(data)
     manifest = Manifest(
-        1, "Tiny", "2026-01-02T03:04:05Z", classes, Preprocessing("squish", (8, 8), (8, 8)), temperature, None,
+        2, "Tiny", "2026-01-02T03:04:05Z", classes, Preprocessing("squish", (8, 8), (8, 8)), temperature,
         {"accuracy": 0.5, "n_images": 4}, Parity(4, 0.0, 1e-3, 4), DatasetRecord("0" * 64, dict.fromkeys(classes, 2)),
         {"shoebox": "0.1.0"},
-        {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()})
+        {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()},
+        calibration=None if temperature == 1 else Calibration(100, 1.0, 0.9), **fields)
     (folder / "manifest.json").write_bytes(manifest.to_json())
     return folder
 

@@ -1,4 +1,4 @@
-"""The command line: `shoebox demo`, `collect`, `scan`, `inspect` and `serve`."""
+"""The command line: `shoebox demo`, `collect`, `scan`, `inspect`, `check`, `pack`, `convert` and `serve`."""
 
 from __future__ import annotations
 
@@ -77,6 +77,23 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("model", type=Path)
     inspect.set_defaults(run=_inspect)
 
+    check = commands.add_parser("check", help="a bundle's files, and its answers on the pictures in it")
+    check.add_argument("model", type=Path)
+    check.add_argument("--precision", choices=("full", "int8"), default="full", help="of the weights (%(default)s)")
+    check.set_defaults(run=_check)
+
+    pack = commands.add_parser("pack", help="one zip of a bundle, and its SHA-256 beside it")
+    pack.add_argument("model", type=Path)
+    pack.add_argument("zip", type=Path, nargs="?", default=None, help="<model>.zip unless given")
+    pack.set_defaults(run=_pack)
+
+    convert = commands.add_parser("convert", help="a bundle from fastai's export.pkl, after asking")
+    convert.add_argument("pickle", type=Path)
+    convert.add_argument("data", type=Path, help="the class folders that it was trained on")
+    convert.add_argument("model", type=Path, help="where the bundle goes")
+    convert.add_argument("--i-trust-it", action="store_true", help="do not ask: opening a pickle runs its code")
+    convert.set_defaults(run=_convert)
+
     serve = commands.add_parser("serve", help="serve an app notebook with Voilà")
     serve.add_argument("notebook", type=Path)
     serve.add_argument("--model", type=Path, default=None, help="the bundle that the app answers with")
@@ -153,6 +170,27 @@ def _scan(options: argparse.Namespace) -> int:
 
 def _inspect(options: argparse.Namespace) -> int:
     print(shoebox.inspect(options.model))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    print(shoebox.check(options.model, precision=options.precision))
+    return 0
+
+
+def _pack(options: argparse.Namespace) -> int:
+    place, sha256 = shoebox.pack(options.model, options.zip)
+    print(f"Wrote {place} ({place.stat().st_size / 1e6:.1f} MB). SHA-256, also in {place.name}.sha256:\n{sha256}")
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from shoebox.bundle._convert import WARNING
+
+    trusted = options.i_trust_it
+    if not trusted and options.pickle.is_file() and sys.stdin.isatty():
+        trusted = input(f"{options.pickle.name} {WARNING}\nOpen it? Type yes: ").strip().lower() == "yes"
+    print(shoebox.convert(options.pickle, options.data, options.model, i_trust_it=trusted))
     return 0
 
 

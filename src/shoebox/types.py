@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "DecisionKind",
@@ -64,6 +68,14 @@ class Prediction:
         Share of held-out pictures at least this strange, 0 to 1 (lower is stranger). None as above.
     elapsed_ms : float
         From the bytes to the answer, in milliseconds.
+    label_set : tuple of str or None
+        The classes that cannot be ruled out at the bundle's coverage, most probable first. Empty reads "not sure it
+        is any of these". None when the bundle has no label sets.
+    timings_ms : mapping of str to float
+        `decode` (from the source to upright pixels) and `run` (resize and network), in milliseconds.
+    heatmap : float32 array (h, w) or None
+        Where the answer was seen, 0 (nothing spoke for it) to 1 (the most). It covers the whole upright picture, in
+        its proportions but smaller: stretch it over the picture. None unless asked for, and when the bundle has none.
     """
 
     label: str
@@ -72,6 +84,9 @@ class Prediction:
     known: bool | None = None
     p_value: float | None = None
     elapsed_ms: float = 0.0
+    label_set: tuple[str, ...] | None = None
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    heatmap: NDArray[Any] | None = field(default=None, compare=False, repr=False)
 
     def top(self, n: int = 3) -> list[tuple[str, float]]:
         """The `n` most probable classes with their probabilities, best first."""

@@ -16,6 +16,8 @@ from shoebox.errors import BundleError
 __all__ = ["Section", "is_plain_text", "parse_object"]
 
 _MISSING = object()
+_MAX_NAMES = 50_000  # of one object: no bundle has more classes
+_NAMED = 20
 
 
 def parse_object(data: bytes, where: str) -> dict[str, Any]:
@@ -77,6 +79,19 @@ class Section:
         return Section(self._values.get(key, {}), ".".join(filter(None, (self._where, key))),
                        known if key in self._values else (), self.faults)
 
+    def optional(self, key: str, known: Collection[str]) -> Section | None:
+        """The object under `key`, or None where null stands."""
+        return None if self._values.get(key) is None else self.section(key, known)
+
+    def sections(self, key: str, known: Collection[str], max_items: int) -> list[Section]:
+        """The objects of the list under `key`, at most `max_items`."""
+        value = self._values.get(key, [])
+        if not isinstance(value, list) or len(value) > max_items:
+            self.fault(key, f"a list of at most {max_items} objects was expected, {reprlib.repr(value)} came")
+            return []
+        where = ".".join(filter(None, (self._where, key)))
+        return [Section(item, f"{where}[{place}]", known, self.faults) for place, item in enumerate(value)]
+
     def text(self, key: str, *, max_chars: int = 200, pattern: str | None = None,
              choices: Sequence[str] | None = None) -> str:
         """Text of 1 to `max_chars` characters that matches `pattern` as a whole or is one of `choices`."""
@@ -129,13 +144,16 @@ class Section:
             return 1, 1
         return value[0], value[1]
 
-    def texts(self, key: str, *, min_items: int, max_chars: int = 255) -> tuple[str, ...]:
-        """A list of at least `min_items` different texts, in NFC."""
+    def texts(self, key: str, *, min_items: int, max_items: int = 1000, max_chars: int = 255) -> tuple[str, ...]:
+        """A list of `min_items` to `max_items` different texts, in NFC."""
         value = self._values.get(key, _MISSING)
         if value is _MISSING:
             return ()
         if not isinstance(value, list) or len(value) < min_items:
             self.fault(key, f"a list of at least {min_items} texts was expected, {reprlib.repr(value)} came")
+            return ()
+        if len(value) > max_items:
+            self.fault(key, f"at most {max_items:,} were expected, {len(value):,} came")
             return ()
         wrong = [item for item in value if not isinstance(item, str) or not is_plain_text(item, max_chars)]
         if wrong:
@@ -158,20 +176,25 @@ class Section:
         return False
 
     def _check_names(self, known: Collection[str]) -> None:
-        for key in self._values:
-            if known and key not in known:
-                near = get_close_matches(key, known, 1)
-                self.fault(reprlib.repr(key), "unknown" + (f"; was {near[0]!r} meant?" if near else ""))
+        if len(self._values) > _MAX_NAMES:
+            self.fault("", f"at most {_MAX_NAMES:,} names were expected, {len(self._values):,} came")
+            self._values = {}
+            return
+        for key in [key for key in self._values if known and key not in known][:_NAMED]:
+            near = get_close_matches(key[:100], known, 1)
+            self.fault(reprlib.repr(key), "unknown" + (f"; was {near[0]!r} meant?" if near else ""))
         for key in known:
             if key not in self._values:
                 self.fault(key, "is missing")
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"the name {repeated!r} stands there twice")
-    return dict(pairs)
+    seen: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in seen:
+            raise ValueError(f"the name {name[:70]!r} stands there twice")
+        seen[name] = value
+    return seen
 
 
 def _no_constant(name: str) -> float:

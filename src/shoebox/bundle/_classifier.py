@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from shoebox.bundle._external import refuse_external_data
-from shoebox.bundle._folder import MODEL, bundle_folder, read_member
+from shoebox.bundle._conformal import at_temperature, label_set
+from shoebox.bundle._folder import MODEL, bundle_folder
 from shoebox.bundle._manifest import Manifest, read_manifest
-from shoebox.bundle._records import FileRecord
+from shoebox.bundle._sealed import Sealed, check_file, read_checked, seal_checked
+from shoebox.bundle._session import check_signature, checked_threads, open_session
 from shoebox.data import ImageSource, open_image
 from shoebox.errors import BundleError
 from shoebox.types import Prediction
 
+if TYPE_CHECKING:
+    from shoebox.bundle._novelty import NoveltyModel
+
 __all__ = ["Classifier", "load_classifier"]
 
-_INPUT = ("image", "tensor(uint8)", 4)
-_OUTPUTS = {"probabilities": "tensor(float)", "features": "tensor(float)"}
-_MAX_THREADS = 4
 
-
-def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None) -> Classifier:
+def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
+                    precision: Literal["full", "int8"] = "full", sha256: str | None = None) -> Classifier:
     """Check every file of a bundle and load its model.
 
     Parameters
     ----------
     path : str or Path
-        The folder that `shoebox.export` wrote.
+        The folder that `shoebox.export` wrote, or, with its `sha256`, the address of a packed bundle: see
+        `shoebox.fetch`.
     threads : int, optional
         Threads for one prediction; at first as many as there are processors, at most 4.
+    precision : str
+        `int8` for the weights of 8 bits, if the bundle has them: smaller and faster, a little less exact.
+    sha256 : str, optional
+        Of the zip at an address.
 
     Raises
     ------
@@ -50,14 +53,60 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None)
     >>> load_classifier("models/digits").predict("seven.png").label  # doctest: +SKIP
     '7'
     """
-    folder = bundle_folder(path)
+    folder = bundle_folder(_fetched(path, sha256))
     manifest = read_manifest(folder)
-    contents = {name: _verified(folder, name, record) for name, record in manifest.files.items()}
-    return Classifier(manifest, contents[MODEL], threads=threads)
+    model = model_file(manifest, precision)
+    novelty = manifest.novelty.file if manifest.novelty is not None else None
+    for name, record in manifest.files.items():
+        if name not in (model, novelty):
+            check_file(folder, name, record)
+    numbers = None if novelty is None else read_checked(folder, novelty, manifest.files[novelty])
+    return Classifier(manifest, seal_checked(folder, model, manifest.files[model]), novelty=numbers, threads=threads,
+                      precision=precision)
+
+
+def _fetched(path: str | os.PathLike[str], sha256: str | None) -> str | os.PathLike[str]:
+    if sha256 is None and not (isinstance(path, str) and "://" in path):
+        return path
+    if sha256 is None or not isinstance(path, str):
+        raise BundleError(f"{str(path)[:100]!r} and sha256 {sha256!r} do not go together: an address needs the SHA-256 "
+                          "of its zip, and a folder has none.")
+    from shoebox.bundle._fetch import fetch
+
+    return fetch(path, sha256=sha256)
+
+
+def model_file(manifest: Manifest, precision: str) -> str:
+    """The name of the model of that precision; `BundleError` when there is none."""
+    if precision == "full":
+        return MODEL
+    if precision != "int8":
+        raise BundleError(f"precision is {precision!r}; give 'full' or 'int8'.")
+    if manifest.int8 is None:
+        why = manifest.notes.get("int8", "It was exported without them.")
+        raise BundleError(f"The bundle {manifest.name!r} has no weights of 8 bits. {why} Export with int8=True, or "
+                          "load it in full precision.")
+    return manifest.int8.file
 
 
 class Classifier:
     """A model that is ready to answer; `load_classifier` gives one. May be used from several threads at once.
+
+    Loading answers one small picture, so that the first real one need not wait and a model that cannot answer is
+    found out.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What the bundle says of itself.
+    model : Sealed or bytes
+        `model.onnx`, or another precision of it, checked against the manifest.
+    novelty : bytes, optional
+        `novelty.npz`, when the manifest tells of one.
+    threads : int, optional
+        Threads of one prediction; as many as there are processors, at most 4, unless given.
+    precision : str
+        What `model` is.
 
     Attributes
     ----------
@@ -65,28 +114,39 @@ class Classifier:
         What the bundle says of itself.
     classes : tuple of str
         In the order of the model's output.
+    threads : int
+        As above.
+    precision : str
+        `full` or `int8`.
     """
 
-    def __init__(self, manifest: Manifest, model: bytes, *, threads: int | None = None) -> None:
+    def __init__(self, manifest: Manifest, model: Sealed | bytes, *, novelty: bytes | None = None,
+                 threads: int | None = None, precision: str = "full") -> None:
         self.manifest = manifest
         self.classes = manifest.classes
-        self._size_bytes = len(model)
-        self._session = _session(model, _checked_threads(threads))
-        _check_signature(self._session, len(self.classes))
+        self.threads = checked_threads(threads)
+        self.precision = precision
+        self._name = model_file(manifest, precision)
+        self._session = open_session(Sealed(model) if isinstance(model, bytes) else model, self._name, self.threads)
+        self._outputs = check_signature(self._session, self._name, len(self.classes))
+        self._novelty = self._read_novelty(novelty)
         self._run(np.full((1, 8, 8, 3), 127, np.uint8))
 
-    def predict(self, image: ImageSource) -> Prediction:
+    def predict(self, image: ImageSource, *, explain: bool = False) -> Prediction:
         """The answer for one picture.
 
         Parameters
         ----------
         image : path, bytes, PIL image or array
             As `shoebox.open_image` takes it; turned upright by its EXIF orientation.
+        explain : bool
+            Say also where the answer was seen: `heatmap` of the result, when the bundle can.
 
         Returns
         -------
         Prediction
-            With every class, most probable first. `known` and `p_value` are None: this bundle cannot tell.
+            With every class, most probable first. `known` and `p_value` are None when the bundle has no "none of
+            these", `label_set` is None when it has no label sets; `manifest.notes` says why.
 
         Raises
         ------
@@ -97,98 +157,112 @@ class Classifier:
         """
         start = time.perf_counter()
         pixels = np.asarray(open_image(image), np.uint8)[None]
-        probabilities = self._run(pixels)[0]
+        decoded = time.perf_counter()
+        outputs = self._run(pixels, ("cam",) if explain and "cam" in self._outputs else ())
+        ran = time.perf_counter()
+        raw = outputs["probabilities"]
+        probabilities = at_temperature(raw, self.manifest.temperature)[0]
         order = np.argsort(-probabilities, kind="stable")
         ranked = {self.classes[i]: float(probabilities[i]) for i in order}
-        best = self.classes[order[0]]
-        return Prediction(best, ranked[best], ranked, elapsed_ms=(time.perf_counter() - start) * 1000)
+        p_value = None if self._novelty is None else float(self._novelty.p_values(outputs["features"], raw)[0])
+        answer = self.classes[order[0]]
+        return Prediction(
+            answer, ranked[answer], ranked, self._is_known(p_value), p_value,
+            label_set=self._label_set(probabilities), heatmap=self._heatmap(outputs, int(order[0]), pixels),
+            timings_ms={"decode": (decoded - start) * 1000, "run": (ran - decoded) * 1000},
+            elapsed_ms=(time.perf_counter() - start) * 1000)
 
-    def predict_many(self, images: Iterable[ImageSource],
-                     progress: Callable[[int, int], None] | None = None) -> list[Prediction]:
-        """The answers in the same order, one picture after the other.
+    def predict_many(self, images: Iterable[ImageSource], progress: Callable[[int, int], None] | None = None, *,
+                     batch_size: int = 32, explain: bool = False) -> list[Prediction]:
+        """The answers in the same order; each is what `predict` gives.
 
-        `progress(done, total)` is called after each. The first picture that cannot be used ends it with its
-        `ImageError`.
+        `threads` pictures are under way at a time, so that one is decoded while another is with the network.
+
+        Parameters
+        ----------
+        images : iterable of path, bytes, PIL image or array
+            As for `predict`.
+        progress : callable (done, total), optional
+            Called after each, in order.
+        batch_size : int
+            How many are handed out at a time; the first picture that cannot be used ends it with its `ImageError`
+            after at most so many.
+        explain : bool
+            As for `predict`.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
+        if batch_size < 1:
+            raise BundleError(f"batch_size is {batch_size}; give a whole number from 1.")
         sources = list(images)
-        answers = []
-        for done, source in enumerate(sources, 1):
-            answers.append(self.predict(source))
-            if progress is not None:
-                progress(done, len(sources))
+        answers: list[Prediction] = []
+        with ThreadPoolExecutor(self.threads) as pool:
+            for start in range(0, len(sources), batch_size):
+                batch = sources[start:start + batch_size]
+                for answer in pool.map(lambda source: self.predict(source, explain=explain), batch):
+                    answers.append(answer)
+                    if progress is not None:
+                        progress(len(answers), len(sources))
         return answers
+
+    def raw(self, image: ImageSource) -> dict[str, NDArray[np.float64]]:
+        """The model's own outputs for one picture, before any temperature: `probabilities` (K,) and more.
+
+        `features` (F,) and `cam` (K, rows, columns) where the model has them: what the network makes of the picture
+        before its last layer, and what speaks for each class at each place of its input.
+        """
+        outputs = self._run(np.asarray(open_image(image), np.uint8)[None], tuple(self._outputs))
+        return {name: values[0] for name, values in outputs.items()}
 
     def __repr__(self) -> str:
         width, height = self.manifest.preprocessing.size_px
         return (f"Classifier({self.manifest.name!r}, {len(self.classes)} classes, {width} x {height} px, "
-                f"{self._size_bytes / 1e6:.1f} MB)")
+                f"{self.manifest.files[self._name].size_bytes / 1e6:.1f} MB)")
 
-    def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """uint8 (N, H, W, 3) -> probabilities (N, K) at the manifest's temperature."""
+    def _read_novelty(self, data: bytes | None) -> NoveltyModel | None:
+        record = self.manifest.novelty
+        if record is None or data is None:
+            return None
+        if "features" not in self._outputs:
+            raise BundleError(f"{self._name} gives no 'features', which {record.file} needs. Export the model again.")
+        from shoebox.bundle._novelty import read_novelty
+
+        return read_novelty(data, record.file, n_classes=len(self.classes), n=record.n)
+
+    def _is_known(self, p_value: float | None) -> bool | None:
+        record = self.manifest.novelty
+        return None if p_value is None or record is None else p_value > record.alarm_rate
+
+    def _label_set(self, probabilities: NDArray[np.float64]) -> tuple[str, ...] | None:
+        record = self.manifest.label_sets
+        if record is None:
+            return None
+        return tuple(self.classes[place] for place in label_set(probabilities, record.threshold))
+
+    def _heatmap(self, outputs: Mapping[str, NDArray[Any]], place: int,
+                 pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        if "cam" not in outputs:
+            return None
+        from shoebox.bundle._explain import heatmap
+
+        return heatmap(outputs["cam"][0, place], self.manifest.preprocessing, pixels.shape[2], pixels.shape[1])
+
+    def _run(self, pixels: NDArray[np.uint8], more: tuple[str, ...] = ()) -> dict[str, NDArray[np.float64]]:
+        """uint8 (N, H, W, 3) -> the model's outputs, checked: probabilities (N, K) before any temperature."""
+        names = list(dict.fromkeys(["probabilities", *more, *(["features"] if self._novelty is not None else [])]))
         try:
-            raw = self._session.run(["probabilities"], {"image": np.ascontiguousarray(pixels)})[0]
+            found = self._session.run(names, {"image": np.ascontiguousarray(pixels)})
         except Exception as error:  # onnxruntime raises a dozen classes of its own
             raise BundleError(f"The model {self.manifest.name!r} failed on a picture of {pixels.shape[2]} x "
                               f"{pixels.shape[1]} pixels ({_first_line(error)}). Export it again.") from None
-        probabilities = np.asarray(raw, np.float64)
-        if (probabilities.shape != (len(pixels), len(self.classes)) or not np.isfinite(probabilities).all()
-                or (probabilities < 0).any() or (np.abs(probabilities.sum(axis=1) - 1) > 1e-3).any()):
+        outputs = {name: np.asarray(values, np.float64) for name, values in zip(names, found, strict=True)}
+        probabilities = outputs["probabilities"]
+        if (probabilities.shape != (len(pixels), len(self.classes)) or (probabilities < 0).any()
+                or not all(np.isfinite(values).all() for values in outputs.values())
+                or (np.abs(probabilities.sum(axis=1) - 1) > 1e-3).any()):
             raise BundleError(f"The model {self.manifest.name!r} gave no probabilities for its {len(self.classes)} "
                               "classes. Export it again.")
-        return _at_temperature(probabilities, self.manifest.temperature)
-
-
-def _verified(folder: Path, name: str, record: FileRecord) -> bytes:
-    data = read_member(folder, name, record.size_bytes)
-    if len(data) != record.size_bytes or hashlib.sha256(data).hexdigest() != record.sha256:
-        raise BundleError(f"{folder.name}/{name} is not the file that was exported: its size or SHA-256 is another. "
-                          "Nothing of it was run. Export the model again, or get an unchanged copy.")
-    return data
-
-
-def _checked_threads(threads: int | None) -> int:
-    if threads is None:
-        return min(_MAX_THREADS, os.cpu_count() or 1)
-    if threads < 1:
-        raise BundleError(f"threads is {threads}; give a whole number from 1, or nothing.")
-    return threads
-
-
-def _session(model: bytes, threads: int) -> Any:
-    refuse_external_data(model, MODEL)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # no slower, and a large picture leaves no memory behind
-    options.log_severity_level = 4  # failures come as exceptions; nothing else belongs on a visitor's page
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a dozen classes of its own
-        raise BundleError(f"{MODEL} cannot be loaded ({_first_line(error)}). Export the model again, or update "
-                          "onnxruntime.") from None
-
-
-def _check_signature(session: Any, n_classes: int) -> None:
-    inputs = [(item.name, item.type, len(item.shape)) for item in session.get_inputs()]
-    outputs = {item.name: item.type for item in session.get_outputs()}
-    shapes = {item.name: item.shape for item in session.get_outputs()}
-    known = all(_OUTPUTS.get(name) == kind for name, kind in outputs.items())
-    if inputs != [_INPUT] or not known or "probabilities" not in outputs:
-        raise BundleError(f"{MODEL} takes {inputs} and gives {outputs}; a bundle's model takes 'image' as uint8 "
-                          "(N, H, W, 3) and gives 'probabilities'. Export the model with shoebox.export.")
-    if shapes["probabilities"][1:] != [n_classes]:
-        raise BundleError(f"{MODEL} gives probabilities of shape {shapes['probabilities']}, but the manifest names "
-                          f"{n_classes} classes. Export the model again.")
-
-
-def _at_temperature(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """softmax(logits / T), from softmax(logits): p ** (1 / T), normalised."""
-    if temperature == 1.0:
-        return probabilities
-    with np.errstate(divide="ignore"):
-        scaled = np.log(probabilities) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float64)
+        return outputs
 
 
 def _first_line(error: BaseException) -> str:

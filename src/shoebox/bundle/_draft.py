@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from shoebox.bundle._card import model_card
-from shoebox.bundle._folder import CARD, MANIFEST, MODEL
+from shoebox.bundle._folder import MODEL
 from shoebox.bundle._manifest import PROTOCOL, Manifest
 from shoebox.bundle._records import DatasetRecord, FileRecord, Parity, Preprocessing
 
@@ -65,33 +64,32 @@ class Pictures(Protocol):
 
 
 class Draft:
-    """The parts of the manifest that are known before anything is measured."""
+    """What is known before anything is measured, and the manifest with what was."""
 
     def __init__(self, name: str, classes: tuple[str, ...], pipeline: Preprocessing, ds: Pictures,
                  model: bytes) -> None:
         counts = Counter(unicodedata.normalize("NFC", picture.label) for picture in ds.images)
+        self.files: dict[str, bytes] = {MODEL: model}
+        self.notes: dict[str, str] = {}
         self._name = name
         self._classes = classes
         self._pipeline = pipeline
         self._dataset = DatasetRecord(ds.fingerprint, {label: counts[label] for label in classes})
-        self._model = model
         self._created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._versions = {library: _version(library) for library in _LIBRARIES}
 
-    def manifest(self, parity: Parity, metrics: dict[str, int | float], card: bytes) -> Manifest:
-        """The manifest, read back once, so that what cannot be read is not written."""
-        files = {MODEL: _record(self._model), CARD: _record(card)}
-        manifest = Manifest(PROTOCOL, self._name, self._created, self._classes, self._pipeline, 1.0, None, metrics,
-                            parity, self._dataset, self._versions, files)
-        return Manifest.from_json(manifest.to_json())
+    def manifest(self, parity: Parity, metrics: Mapping[str, int | float] | None = None,
+                 **measured: Any) -> Manifest:
+        """The manifest over `files`, read back once, so that what cannot be read is not written.
 
-    def contents(self, parity: Parity, correct: int | None) -> dict[str, bytes]:
-        """Every file of the bundle; the manifest last."""
-        card = model_card(name=self._name, created=self._created, counts=self._dataset.counts,
-                          fingerprint=self._dataset.fingerprint, correct=correct, n=parity.n,
-                          preprocessing=self._pipeline, parity=parity, versions=self._versions).encode("utf-8")
-        metrics = {} if correct is None else {"accuracy": correct / parity.n, "n_images": parity.n}
-        return {MODEL: self._model, CARD: card, MANIFEST: self.manifest(parity, metrics, card).to_json()}
+        `measured` are `temperature` and the fields of `Manifest` that have defaults.
+        """
+        values = {"temperature": 1.0, "notes": self.notes, **measured}
+        manifest = Manifest(
+            PROTOCOL, self._name, self._created, self._classes, self._pipeline, metrics=metrics or {}, parity=parity,
+            dataset=self._dataset, versions=self._versions,
+            files={name: _record(data) for name, data in self.files.items()}, **values)
+        return Manifest.from_json(manifest.to_json())
 
 
 def _record(data: bytes) -> FileRecord:

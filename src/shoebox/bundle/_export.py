@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shoebox.bundle._card import model_card, plain
 from shoebox.bundle._classifier import Classifier, load_classifier
 from shoebox.bundle._draft import Draft, Picture, Pictures
-from shoebox.bundle._export_network import model_bytes
+from shoebox.bundle._export_answers import Answers, Steps, answers_of
+from shoebox.bundle._export_examples import example_records, make_examples
+from shoebox.bundle._export_int8 import INT8_BOUND, add_int8
+from shoebox.bundle._export_network import NO_MAP, model_bytes
+from shoebox.bundle._export_novelty import Honest, fit_honest
 from shoebox.bundle._export_parity import Reference, compare, pick
 from shoebox.bundle._export_pipeline import read_pipeline
+from shoebox.bundle._folder import CARD, MANIFEST, MODEL
 from shoebox.bundle._records import Parity, Preprocessing
-from shoebox.bundle._write import check_target, put_bundle
+from shoebox.bundle._write import check_target, put_bundle, put_file
 from shoebox.errors import BundleError
 
-__all__ = ["BOUND", "MAX_PICTURES", "ExportReport", "export"]
+__all__ = ["BOUND", "INT8_BOUND", "MAX_PICTURES", "ExportReport", "export"]
 
 BOUND = 1e-3  # largest allowed difference of a probability between the learner and its bundle
 MAX_PICTURES = 500
+_UNSEEN = "Left off: the data set has no validation pictures to set it on."
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class ExportReport:
         Of all files together.
     seconds : dict of str to float
         How long each step took.
+    notes : mapping of str to str
+        What was left off, and why.
     """
 
     path: Path
@@ -59,19 +66,23 @@ class ExportReport:
     accuracy: float | None
     size_bytes: int
     seconds: dict[str, float] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         kind = "pictures" if self.accuracy is None else "validation pictures"
         right = "" if self.accuracy is None else f" It got {self.accuracy:.1%} of them right."
+        notes = "".join(f"\n  {name}: {sentence}" for name, sentence in self.notes.items())
         return (f"Wrote {self.path} ({self.size_bytes / 1e6:.1f} MB) in {sum(self.seconds.values()):.1f} s. On "
                 f"{self.n} {kind} it repeats the learner: probabilities differ by at most {self.max_difference:.2g} "
-                f"({self.bound:g} allowed) and {self.same_labels} of {self.n} labels are the same.{right}")
+                f"({self.bound:g} allowed) and {self.same_labels} of {self.n} labels are the same.{right}{notes}")
 
     def __repr__(self) -> str:
         return str(self)
 
 
 def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str | None = None, overwrite: bool = True,
+           examples: int = 0, int8: bool = False, pickle: bool = False,
+           robustness: Iterable[Mapping[str, object]] = (),
            progress: Callable[[int, int], None] | None = None) -> ExportReport:
     """Write the bundle that the app serves, after checking that it reproduces the learner.
 
@@ -80,13 +91,23 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
     learn : fastai Learner
         A trained image classifier with one label per picture. It is not changed: copies do the work, on the CPU.
     ds : Dataset
-        What it was trained on; its validation pictures (at most 500) are the check.
+        What it was trained on; its validation pictures (at most 500) are the check, and what temperature, label sets
+        and "none of these" are fitted on.
     path : str or Path
         The bundle's folder. A bundle that stands there is replaced once the new one is whole and checked.
     name : str, optional
         What people see; the folder's name unless given.
     overwrite : bool
         False refuses to replace a bundle.
+    examples : int
+        So many validation pictures (at most 50) travel in the bundle with the learner's answers, small and without
+        metadata, so that `shoebox check` can ask again anywhere. Only if you may pass them on.
+    int8 : bool
+        Try weights of 8 bits too, calibrated on training pictures; kept only when no clear label changes.
+    pickle : bool
+        Write fastai's own export beside the folder, as `<name>.pkl`. The app never reads it.
+    robustness : iterable of mappings
+        Rows of a table for the card, with the same keys each.
     progress : callable (done, total), optional
         Called while it goes on.
 
@@ -105,7 +126,7 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
     if target.name in ("", ".."):
         target = target.resolve()
     check_target(target, overwrite=overwrite)
-    steps = _Steps(progress)
+    steps = Steps(progress)
     classes = _checked_classes(learn, ds)
     pipeline = read_pipeline(learn)
     whole = [record for record in ds.images if not record.partly_there]
@@ -114,47 +135,39 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
     steps.total = 2 * len(files) + 2
     with steps.timed("convert"):
         reference = Reference(learn, files)
-        model = _model(reference, pipeline, classes)
+        draft = Draft(name or target.name, classes, pipeline, ds, _model(reference, pipeline, classes))
     with steps.timed("learner"):
         expected = reference.probabilities(steps.hear(1))
-    draft = Draft(name or target.name, classes, pipeline, ds, model)
+    unmeasured = draft.manifest(Parity(len(files), 0.0, BOUND, 0, "any"))
     with steps.timed("bundle"):
-        classifier = Classifier(draft.manifest(_unmeasured(len(files)), {}, b"-"), model)
-        found = _answers(classifier, files, steps.hear(1 + len(files)))
-    parity = compare(expected, found, [picture.path for picture in pictures], bound=BOUND, side=side)
-    correct = _correct(found, classes, pictures) if side == "valid" else None
+        classifier = Classifier(unmeasured, draft.files[MODEL])
+        found = answers_of(classifier, files, steps.hear(1 + len(files)))
+    if not found.has_map:
+        draft.notes["heatmap"] = NO_MAP
+    parity = compare(expected, found.probabilities, [picture.path for picture in pictures], bound=BOUND, side=side)
+    with steps.timed("doubts"):
+        given = _given(classes, pictures)
+        measured = _doubts(draft, found, given, pictures) if side == "valid" else _no_doubts(draft)
+    with steps.timed("extras"):
+        small = make_examples(pictures, files, examples)
+        measured["examples"] = example_records(draft, learn, small, classes)
+        if int8:
+            measured["int8"] = add_int8(draft, unmeasured, ds, files, found.probabilities)
+    correct = int((found.probabilities.argmax(axis=1) == given).sum()) if side == "valid" else None
     with steps.timed("write"):
-        contents = draft.contents(parity, correct)
+        metrics: dict[str, int | float] = {} if correct is None else {"accuracy": correct / parity.n,
+                                                                      "n_images": parity.n}
+        card = model_card(draft.manifest(parity, metrics, **measured), thanks=_credits(ds), robustness=robustness,
+                          confusion=None if correct is None else _confusion(given, found.probabilities))
+        draft.files[CARD] = card.encode("utf-8")
+        manifest = draft.manifest(parity, metrics, **measured)
+        contents = {**draft.files, MANIFEST: manifest.to_json()}
         put_bundle(target, contents, check=load_classifier, overwrite=overwrite)
+        if pickle:
+            put_file(target.with_name(f"{target.name}.pkl"), learn.export)
         steps.tell(steps.total)
-    return ExportReport(target, parity.n, parity.max_difference, parity.bound, parity.same_labels,
-                        None if correct is None else correct / parity.n, sum(map(len, contents.values())),
-                        steps.seconds)
-
-
-class _Steps:
-    """Progress and stop-watch: converting and writing count as one picture each."""
-
-    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
-        self.total = 1
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-
-    @contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
-
-    def hear(self, before: int) -> Callable[[int], None]:
-        """A listener for how many pictures are done, when `before` were done before them."""
-        self.tell(before)
-        return lambda done: self.tell(before + done)
-
-    def tell(self, done: int) -> None:
-        """So much of `total` is done."""
-        if self._progress is not None:
-            self._progress(min(done, self.total), self.total)
+    return ExportReport(target, parity.n, parity.max_difference, parity.bound, parity.same_labels, manifest.accuracy,
+                        sum(map(len, contents.values())), steps.seconds, manifest.notes)
 
 
 def _checked_classes(learn: Any, ds: Pictures) -> tuple[str, ...]:
@@ -176,15 +189,35 @@ def _model(reference: Reference, pipeline: Preprocessing, classes: tuple[str, ..
     return model_bytes(reference.network, example, pipeline, len(classes))
 
 
-def _answers(classifier: Classifier, files: Sequence[Path], on_picture: Callable[[int], None]) -> NDArray[np.float64]:
-    predictions = classifier.predict_many(files, lambda done, total: on_picture(done))
-    return np.asarray([[p.probabilities[label] for label in classifier.classes] for p in predictions], np.float64)
+def _doubts(draft: Draft, found: Answers, given: NDArray[np.int64], pictures: Sequence[Picture]) -> dict[str, Any]:
+    honest: Honest = fit_honest(found.probabilities, found.features, given, [picture.side for picture in pictures])
+    draft.notes.update(honest.notes)
+    if honest.novelty is not None and honest.model is not None:
+        draft.files[honest.novelty.file] = honest.model.to_bytes()
+    return {"temperature": honest.temperature, "calibration": honest.calibration, "label_sets": honest.label_sets,
+            "novelty": honest.novelty}
 
 
-def _correct(found: NDArray[np.float64], classes: tuple[str, ...], pictures: Sequence[Picture]) -> int:
-    given = [classes.index(unicodedata.normalize("NFC", picture.label)) for picture in pictures]
-    return int((found.argmax(axis=1) == np.asarray(given)).sum())
+def _no_doubts(draft: Draft) -> dict[str, Any]:
+    draft.notes.update(dict.fromkeys(("calibration", "novelty", "label_sets"), _UNSEEN))
+    return {}
 
 
-def _unmeasured(n: int) -> Parity:
-    return Parity(n, 0.0, BOUND, 0, "any")
+def _given(classes: tuple[str, ...], pictures: Sequence[Picture]) -> NDArray[np.int64]:
+    return np.asarray([classes.index(unicodedata.normalize("NFC", picture.label)) for picture in pictures], np.int64)
+
+
+def _confusion(given: NDArray[np.int64], probabilities: NDArray[np.float64]) -> list[list[int]]:
+    matrix = np.zeros((probabilities.shape[1],) * 2, np.int64)
+    np.add.at(matrix, (given, probabilities.argmax(axis=1)), 1)
+    return [[int(n) for n in row] for row in matrix]
+
+
+def _credits(ds: Pictures) -> str:
+    """Markdown of the data set's own `attribution()`, when it has one; its `markdown()` shows names as they are."""
+    ask = getattr(ds, "attribution", None)
+    said: Any = ask() if callable(ask) else None
+    if hasattr(said, "markdown"):
+        return str(said.markdown()) if len(said) else ""
+    lines = said.splitlines() if isinstance(said, str) else [str(line) for line in said or ()]
+    return "\n".join(["## Pictures", "", *[f"- {plain(line)}" for line in lines]]) if lines else ""

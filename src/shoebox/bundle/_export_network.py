@@ -18,14 +18,25 @@ from shoebox.bundle._export_graph import preprocessing_graph
 from shoebox.bundle._records import Preprocessing
 from shoebox.errors import BundleError
 
-__all__ = ["model_bytes", "strip_notes"]
+__all__ = ["NO_MAP", "model_bytes", "strip_notes"]
 
 _OPSET = 20
 _LOGGERS = ("torch.onnx", "torch.export", "torch.fx", "torch._dynamo", "onnxscript", "onnx_ir", "onnx")
 
 
+NO_MAP = ("Left off: this network does not end in a body that keeps the picture's plane and a head that takes it, as "
+          "fastai's vision_learner builds them, so no place of a picture can be given a class.")
+
+
 def model_bytes(network: nn.Module, example: Tensor, steps: Preprocessing, n_classes: int) -> bytes:
-    """The whole of `model.onnx`.
+    """The whole of `model.onnx`: `probabilities`, and `features` and `cam` where the network has them.
+
+    `features` (N, F) are the input of the last layer, when that is a plain linear one. `cam` (N, K, rows, columns) is
+    a class-activation map: the head is asked about every place of the body's output as though the whole picture
+    looked like that place, and the mean over the classes is taken off its logits. Above 0 speaks for a class. For a
+    head of average pooling and one linear layer these are the maps of Zhou et al. (2016) but for the mean over
+    classes, and their mean over the places is the logits; for fastai's head (two poolings, two linear layers) the
+    places do not add up, but each is still judged by the very layers that judge the picture.
 
     Parameters
     ----------
@@ -44,6 +55,8 @@ def model_bytes(network: nn.Module, example: Tensor, steps: Preprocessing, n_cla
     nodes = [*graph.nodes, *exported.graph.node]
     _rename_input(nodes, exported.graph.input[0].name, ready)
     outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", n_classes])]
+    if len(exported.graph.output) > 1:
+        outputs.append(helper.make_tensor_value_info("cam", TensorProto.FLOAT, ["N", n_classes, None, None]))
     if features := _features(exported.graph):
         nodes.append(helper.make_node("Identity", [features], ["features"], name="features"))
         outputs.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", None]))
@@ -76,12 +89,49 @@ class _WithProbabilities(nn.Module):
         return torch.softmax(self.network(pictures), dim=1)
 
 
+class _WithMap(nn.Module):
+    """For networks of a body that keeps the plane and a head."""
+
+    def __init__(self, network: nn.Sequential) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        body, head = self.network[0], self.network[1]
+        plane = body(pictures)
+        return torch.softmax(head(plane), dim=1), _evidence(head, plane)
+
+
+def _evidence(head: nn.Module, plane: Tensor) -> Tensor:
+    n, channels, rows, columns = plane.shape
+    places = plane.permute(0, 2, 3, 1).reshape(-1, channels, 1, 1)
+    logits: Tensor = head(places)
+    evidence: Tensor = (logits - logits.mean(dim=1, keepdim=True)).reshape(n, rows, columns, -1)
+    return evidence.permute(0, 3, 1, 2)
+
+
+def _has_plane(network: nn.Module, example: Tensor) -> bool:
+    """Whether it is a body and a head, and the head can be asked about a single place."""
+    if not isinstance(network, nn.Sequential) or len(network) != 2:
+        return False
+    try:
+        with torch.no_grad():
+            plane = network[0](example)
+            evidence = _evidence(network[1], plane)
+            whole = network[1](plane)
+    except Exception:  # a head that wants a plane of a given size, or none
+        return False
+    return bool(plane.ndim == 4 and min(plane.shape[2:]) > 1 and evidence.shape[1] == whole.shape[1])
+
+
 def _exported(network: nn.Module, example: Tensor) -> Any:
+    plane = _has_plane(network, example)
+    whole = _WithMap(network) if plane and isinstance(network, nn.Sequential) else _WithProbabilities(network)
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
-                _WithProbabilities(network).eval(), (example,), dynamo=True, opset_version=_OPSET, verbose=False,
-                input_names=["normalised"], output_names=["probabilities"], external_data=False,
+                whole.eval(), (example,), dynamo=True, opset_version=_OPSET, verbose=False,
+                input_names=["normalised"], output_names=["probabilities", "cam"][:1 + plane], external_data=False,
                 dynamic_shapes=({0: torch.export.Dim("N")},))
     except Exception as error:  # the exporter wraps whatever any layer of the network raised
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
@@ -110,7 +160,7 @@ def _quiet() -> Iterator[None]:
 
 def _check_outputs(graph: Any, n_classes: int) -> None:
     shape = [dim.dim_value for dim in graph.output[0].type.tensor_type.shape.dim]
-    if len(graph.input) != 1 or len(graph.output) != 1 or shape[1:] != [n_classes]:
+    if len(graph.input) != 1 or shape[1:] != [n_classes]:
         raise BundleError(f"The network gives outputs of shape {shape} (0 = any); probabilities for {n_classes} "
                           "classes were expected. Train with the classes of this data set.")
 

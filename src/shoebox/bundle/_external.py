@@ -28,7 +28,7 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # fields of TensorProto
 _MAX_DEPTH = 60
 
 
-def refuse_external_data(model: bytes, name: str) -> None:
+def refuse_external_data(model: bytes | memoryview, name: str) -> None:
     """Raise `BundleError` when a tensor of the model lies in another file, or when the bytes are no protobuf."""
     try:
         external = _is_external(memoryview(model), "model", 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from shoebox.bundle._checks import Section, is_plain_text
 from shoebox.bundle._folder import MANIFEST, MODEL
 from shoebox.bundle._records import (
+    MAX_CLASSES,
     MAX_FILE_BYTES,
     MAX_SIDE_PX,
     DatasetRecord,
@@ -22,6 +23,7 @@ from shoebox.bundle._records import (
 
 __all__ = [
     "check_null",
+    "read_common",
     "read_created",
     "read_dataset",
     "read_files",
@@ -33,6 +35,22 @@ __all__ = [
 
 _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _UTC = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)"
+
+
+def read_common(top: Section) -> dict[str, Any]:
+    """What every protocol has, as the values of a `Manifest`."""
+    return {
+        "name": top.text("name"),
+        "created": read_created(top),
+        "classes": top.texts("classes", min_items=1, max_items=MAX_CLASSES),
+        "preprocessing": read_preprocessing(top),
+        "temperature": top.number("temperature", 0.01, 100.0),
+        "metrics": read_metrics(top),
+        "parity": read_parity(top),
+        "dataset": read_dataset(top),
+        "versions": read_versions(top),
+        "files": read_files(top),
+    }
 
 
 def read_created(top: Section) -> str:
@@ -76,7 +94,7 @@ def read_metrics(top: Section) -> dict[str, int | float]:
     for key, value in section.items():
         if not is_plain_text(key, 64):
             section.fault(repr(key[:70]), "is no name for a number")
-        elif isinstance(value, int) and not isinstance(value, bool):
+        elif key == "n_images" or (isinstance(value, int) and not isinstance(value, bool)):
             section.integer(key, 0, 2**53)
         else:
             section.number(key, *((0.0, 1.0) if key == "accuracy" else (-1e12, 1e12)))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from shoebox.errors import BundleError
 
-__all__ = ["CARD", "MANIFEST", "MODEL", "bundle_folder", "read_member"]
+__all__ = ["CARD", "MANIFEST", "MODEL", "MODEL_INT8", "bundle_folder", "open_member", "read_member"]
 
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
+MODEL_INT8 = "model.int8.onnx"
 CARD = "MODEL_CARD.md"
 
 _PICKLES = {".pkl", ".pickle", ".pth", ".pt", ".joblib", ".ckpt"}
@@ -28,8 +32,9 @@ def bundle_folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(path)
     if folder.suffix.lower() in _PICKLES and not folder.is_dir():
         raise BundleError(f"{folder.name!r} is a pickle: opening one runs whatever code its author put into it, so "
-                          "Shoebox never does. In the notebook that made it, load the learner and call "
-                          'shoebox.export(learn, ds, "models/name"), then give that folder.')
+                          "Shoebox's app never does. In the notebook that made it, call shoebox.export(learn, ds, "
+                          '"models/name"); or, if you trust it as a program: shoebox convert '
+                          f"{folder.name} DATA MODEL. Then give that folder.")
     if folder.is_dir():
         if not (folder / MANIFEST).exists() and not (folder / MANIFEST).is_symlink():
             raise BundleError(f"The folder {folder.name!r} is no bundle: it has no {MANIFEST}. Give the folder that "
@@ -43,6 +48,13 @@ def bundle_folder(path: str | os.PathLike[str]) -> Path:
 
 def read_member(folder: str | os.PathLike[str], name: str, max_bytes: int) -> bytes:
     """Bytes of the file `name` directly in `folder`, no more than `max_bytes`; links are refused, not followed."""
+    with open_member(folder, name, max_bytes) as file:
+        return file.read(max_bytes + 1)
+
+
+@contextmanager
+def open_member(folder: str | os.PathLike[str], name: str, max_bytes: int) -> Iterator[IO[bytes]]:
+    """The same, opened for reading; refused before when it has more than `max_bytes`."""
     place = f"{Path(folder).name}/{name}"
     try:
         handle = os.open(Path(folder) / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -58,7 +70,7 @@ def read_member(folder: str | os.PathLike[str], name: str, max_bytes: int) -> by
             raise BundleError(f"{place} has {size_bytes:,} bytes; at most {max_bytes:,} were expected. Export the "
                               "model again, or get an unchanged copy.")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(max_bytes + 1)
+            yield file
     finally:
         os.close(handle)
 

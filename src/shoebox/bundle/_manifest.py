@@ -5,24 +5,39 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shoebox.bundle import _fields
+from shoebox.bundle import _fields_honest as _honest
 from shoebox.bundle._checks import Section, parse_object
+from shoebox.bundle._describe import describe
+from shoebox.bundle._fields import read_common
 from shoebox.bundle._folder import MANIFEST, bundle_folder, read_member
-from shoebox.bundle._records import DatasetRecord, FileRecord, Parity, Preprocessing
+from shoebox.bundle._intervals import wilson_interval
+from shoebox.bundle._protocol_1 import FIELDS_1, read_protocol_1
+from shoebox.bundle._records import (
+    Calibration,
+    DatasetRecord,
+    Example,
+    FileRecord,
+    LabelSets,
+    Novelty,
+    Parity,
+    Precision,
+    Preprocessing,
+)
 from shoebox.errors import BundleError
 
-__all__ = ["PROTOCOL", "PROTOCOLS", "Manifest", "checksum", "inspect", "read_manifest"]
+__all__ = ["MAX_MANIFEST_BYTES", "PROTOCOL", "PROTOCOLS", "Manifest", "checksum", "inspect", "read_manifest"]
 
-PROTOCOL = 1  # what this version writes
-PROTOCOLS = (1,)  # what it reads
+PROTOCOL = 2  # what this version writes
+PROTOCOLS = (1, 2)  # what it reads
 
 _CHECKSUM = "checksum"
-_MAX_MANIFEST_BYTES = 8 * 2**20
+MAX_MANIFEST_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -33,12 +48,15 @@ class Manifest:
     bundle: a field removed, renamed or of another meaning, another input or output of `model.onnx`. A mere
     correction of a value does not raise it. To raise it to N + 1:
 
-    1. copy `Manifest.from_json` to `_read_protocol_N`, which makes today's `Manifest` of a bundle of protocol N,
-       with a default for what it lacks, and add the number to `PROTOCOLS`;
-    2. set `PROTOCOL` to N + 1 and change the fields here;
-    3. put a small bundle written by the last release under `tests/` and a test that it loads and still gives
+    1. copy `_read_protocol_2` to a module `_protocol_N.py` (as `_protocol_1.py`), which makes today's `Manifest` of a
+       bundle of protocol N, with a default for what it lacks; add it to `_READERS` and the number to `PROTOCOLS`;
+    2. set `PROTOCOL` to N + 1 and change the fields here and in `docs/manifest.schema.json`;
+    3. put a small bundle written by the last release under `tests/bundles/` and a test that it loads and still gives
        the probabilities it gave;
     4. say in CHANGELOG.md what changed, why, and that older versions of Shoebox refuse the new bundles.
+
+    Protocol 2 added `calibration`, `novelty`, `label_sets`, `int8`, `examples` and `notes`, dropped `thresholds`, and
+    its model may give `cam` beside `features`.
 
     Old readers are kept: a bundle is somebody's model, and the pictures it came from may be gone.
 
@@ -54,8 +72,6 @@ class Manifest:
         As in the graph.
     temperature : float
         Probabilities become p ** (1 / temperature), normalised; 1 leaves them alone, above 1 is less sure.
-    thresholds : None
-        Reserved for "none of these".
     metrics : mapping of str to number
         `accuracy` (0 to 1) over `n_images` validation pictures, when there were any.
     parity : Parity
@@ -67,6 +83,18 @@ class Manifest:
     files : mapping of str to FileRecord
         Every file of the bundle but this one. In the file, the field `checksum` after it covers all the others, so
         that a damaged class name or temperature is refused as a damaged model is.
+    calibration : Calibration or None
+        What the temperature was fitted on; None when it is 1.
+    novelty : Novelty or None
+        "None of these": threshold, number of pictures and the band of its false alarms; None when it is off.
+    label_sets : LabelSets or None
+        Coverage and threshold of conformal label sets; None when there were no validation pictures.
+    int8 : Precision or None
+        The same network with weights of 8 bits.
+    examples : tuple of Example
+        Pictures with expected answers, for `shoebox check`.
+    notes : mapping of str to str
+        Why a feature is off, in a sentence: by `calibration`, `novelty`, `label_sets`, `int8`, `heatmap`.
     """
 
     protocol: int
@@ -75,12 +103,28 @@ class Manifest:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     temperature: float
-    thresholds: None
     metrics: Mapping[str, int | float]
     parity: Parity
     dataset: DatasetRecord
     versions: Mapping[str, str]
     files: Mapping[str, FileRecord]
+    calibration: Calibration | None = None
+    novelty: Novelty | None = None
+    label_sets: LabelSets | None = None
+    int8: Precision | None = None
+    examples: tuple[Example, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of `metrics["n_images"]` validation pictures that were right, 0 to 1; None when not measured."""
+        return self.metrics.get("accuracy")
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float] | None:
+        """Wilson's 95 % interval of `accuracy`: (low, high)."""
+        accuracy, n = self.metrics.get("accuracy"), self.metrics.get("n_images")
+        return None if accuracy is None or not n else wilson_interval(round(accuracy * n), int(n))
 
     @property
     def fingerprint(self) -> str:
@@ -89,7 +133,7 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """The content of `manifest.json`; checked to be readable again, so that no bundle is written that is not."""
-        values = asdict(self)
+        values = {**asdict(self), "protocol": PROTOCOL}
         sealed = {**values, _CHECKSUM: checksum(values)}
         data = json.dumps(sealed, ensure_ascii=False, indent=1, allow_nan=False).encode("utf-8") + b"\n"
         Manifest.from_json(data)
@@ -99,24 +143,10 @@ class Manifest:
     def from_json(cls, data: bytes, where: str = MANIFEST) -> Manifest:
         """Read and check everything; `BundleError` names the unknown protocol, or every fault at once."""
         values = parse_object(data, where)
-        _check_protocol(values.get("protocol"), where)
+        number = _checked_protocol(values.get("protocol"), where)
+        known, read = _READERS[number]
         faults: list[str] = []
-        top = Section(values, "", (*cls.__dataclass_fields__, _CHECKSUM), faults)
-        _fields.check_null(top, "thresholds")
-        manifest = cls(
-            protocol=PROTOCOL,
-            name=top.text("name"),
-            created=_fields.read_created(top),
-            classes=top.texts("classes", min_items=1),
-            preprocessing=_fields.read_preprocessing(top),
-            temperature=top.number("temperature", 0.01, 100.0),
-            thresholds=None,
-            metrics=_fields.read_metrics(top),
-            parity=_fields.read_parity(top),
-            dataset=_fields.read_dataset(top),
-            versions=_fields.read_versions(top),
-            files=_fields.read_files(top),
-        )
+        manifest = cls(number, **read(Section(values, "", (*known, _CHECKSUM), faults)))
         if faults:
             raise BundleError(f"{where} cannot be used: {'; '.join(faults[:20])}. Export the model again, or get an "
                               "unchanged copy.")
@@ -126,20 +156,7 @@ class Manifest:
         return manifest
 
     def __str__(self) -> str:
-        width, height = self.preprocessing.size_px
-        shown = ", ".join(self.classes[:10]) + (", …" if len(self.classes) > 10 else "")
-        accuracy, n = self.metrics.get("accuracy"), self.metrics.get("n_images")
-        lines = [
-            f"{self.name}: {len(self.classes)} classes ({shown})",
-            f"made: {self.created[:10]}, protocol {self.protocol}",
-            f"pictures: {self.preprocessing.method} to {width} x {height} px",
-            f"accuracy: {accuracy:.1%} of {n:,} validation pictures" if accuracy is not None else
-            "accuracy: not measured, there were no validation pictures",
-            f"parity: at most {self.parity.max_difference:.2g} from the learner over {self.parity.n} pictures",
-            f"data set: {self.fingerprint[:12]}…, {sum(self.dataset.counts.values()):,} pictures",
-            f"files: {', '.join(f'{name} ({f.size_bytes / 1e6:.1f} MB)' for name, f in self.files.items())}",
-        ]
-        return "\n".join(lines)
+        return describe(self)
 
 
 def checksum(values: Mapping[str, Any]) -> str:
@@ -167,12 +184,28 @@ def inspect(path: str | os.PathLike[str]) -> Manifest:
 
 def read_manifest(folder: os.PathLike[str]) -> Manifest:
     """The manifest of a folder that `bundle_folder` accepted."""
-    data = read_member(folder, MANIFEST, _MAX_MANIFEST_BYTES)
+    data = read_member(folder, MANIFEST, MAX_MANIFEST_BYTES)
     return Manifest.from_json(data, f"{Path(folder).name}/{MANIFEST}")
 
 
-def _check_protocol(number: object, where: str) -> None:
+def _checked_protocol(number: object, where: str) -> int:
     if isinstance(number, int) and not isinstance(number, bool) and number in PROTOCOLS:
-        return
-    raise BundleError(f"{where} has protocol {number!r}; this version of Shoebox reads "
+        return number
+    raise BundleError(f"{where} has protocol {reprlib.repr(number)}; this version of Shoebox reads "
                       f"{', '.join(map(str, PROTOCOLS))}. Update Shoebox, or export the model again with this version.")
+
+
+def _read_protocol_2(top: Section) -> dict[str, Any]:
+    values = read_common(top)
+    return {
+        **values,
+        "calibration": _honest.read_calibration(top),
+        "novelty": _honest.read_novelty(top, values["files"]),
+        "label_sets": _honest.read_label_sets(top),
+        "int8": _honest.read_int8(top, values["files"]),
+        "examples": _honest.read_examples(top, values["classes"], values["files"]),
+        "notes": _honest.read_notes(top),
+    }
+
+
+_READERS = {1: (FIELDS_1, read_protocol_1), 2: (tuple(Manifest.__dataclass_fields__), _read_protocol_2)}

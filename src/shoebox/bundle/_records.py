@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "MAX_CLASSES",
     "MAX_FILE_BYTES",
     "MAX_SIDE_PX",
+    "Calibration",
     "DatasetRecord",
+    "Example",
     "FileRecord",
+    "LabelSets",
     "Method",
+    "Novelty",
     "PadMode",
     "Parity",
+    "Precision",
     "Preprocessing",
 ]
 
 Method = Literal["squish", "crop", "pad"]
 PadMode = Literal["reflection", "border", "zeros"]
 
+MAX_CLASSES = 50_000
 MAX_SIDE_PX = 8192
 MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit
 
@@ -78,3 +85,71 @@ class FileRecord:
 
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the temperature did to the log-loss (lower is better) of the `n` held-out pictures it was fitted on."""
+
+    n: int
+    log_loss_before: float
+    log_loss_after: float
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """"None of these": when a picture is called unknown, and how often that is a false alarm.
+
+    Attributes
+    ----------
+    n : int
+        Held-out pictures that a p-value counts over.
+    alarm_rate : float
+        A picture is unknown when its p-value is at most this, 0 to 1.
+    band : (low, high)
+        Where the true share of false alarms lies in 95 % of such calibrations: the Beta band of `n` and `alarm_rate`.
+    file : str
+        With the numbers of the three scores.
+    """
+
+    n: int
+    alarm_rate: float
+    band: tuple[float, float]
+    file: str = "novelty.npz"
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """Conformal label sets (LAC): every class of at least `threshold` probability.
+
+    A set holds the right class for `coverage` of new pictures of the same kind; `n` held-out pictures set the
+    threshold, and the fewer they are the rougher that share.
+    """
+
+    n: int
+    coverage: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Another file of the same network with weights of 8 bits, and how near it stays to the full one.
+
+    `same_labels` of `n` pictures got the same answer, every clear one among them: it was offered only because
+    wherever the two best probabilities of the learner are more than `bound` apart the label is the same.
+    """
+
+    file: str
+    n: int
+    max_difference: float
+    bound: float
+    same_labels: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture that travels with the bundle, and its learner's probabilities, before any temperature."""
+
+    file: str
+    label: str
+    probabilities: tuple[float, ...]

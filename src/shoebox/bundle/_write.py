@@ -13,7 +13,7 @@ from shoebox.bundle._manifest import inspect
 from shoebox.data import fsync_folder
 from shoebox.errors import BundleError
 
-__all__ = ["check_target", "put_bundle"]
+__all__ = ["check_target", "put_bundle", "put_file"]
 
 
 def check_target(path: Path, *, overwrite: bool) -> None:
@@ -60,6 +60,15 @@ def put_bundle(path: Path, contents: Mapping[str, bytes], *, check: Callable[[Pa
         _swap(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def put_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` make a file beside `path`, then give it the name; what stands there is replaced at once."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        draft = Path(folder).resolve() / path.name
+        write(draft)
+        draft.replace(path)
+    fsync_folder(path.parent)
 
 
 def _members(path: Path) -> set[str]:

@@ -1,0 +1,72 @@
+"""A manifest in a few lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shoebox.bundle._manifest import Manifest
+
+__all__ = ["describe", "novelty_in_words"]
+
+
+def describe(manifest: Manifest) -> str:
+    """What `shoebox inspect` prints."""
+    m = manifest
+    width, height = m.preprocessing.size_px
+    shown = ", ".join(m.classes[:10]) + (", …" if len(m.classes) > 10 else "")
+    lines = [
+        f"{m.name}: {len(m.classes)} classes ({shown})",
+        f"made: {m.created[:10]}, protocol {m.protocol}",
+        f"pictures: {m.preprocessing.method} to {width} x {height} px",
+        f"accuracy: {_accuracy(m)}",
+        f"parity: at most {m.parity.max_difference:.2g} from the learner over {m.parity.n} pictures",
+        f"none of these: {novelty_in_words(m)}",
+        f"label sets: {_label_sets(m)}",
+        f"calibration: {_calibration(m)}",
+        f"8-bit weights: {_int8(m)}",
+        f"data set: {m.fingerprint[:12]}…, {sum(m.dataset.counts.values()):,} pictures",
+        f"files: {', '.join(f'{name} ({f.size_bytes / 1e6:.1f} MB)' for name, f in m.files.items())}",
+    ]
+    return "\n".join(lines)
+
+
+def novelty_in_words(manifest: Manifest) -> str:
+    """When a picture is called unknown, and how many false alarms to expect."""
+    novelty = manifest.novelty
+    if novelty is None:
+        return manifest.notes.get("novelty", "off")
+    low, high = novelty.band
+    return (f"a false alarm for {novelty.alarm_rate:.0%} of pictures of the known classes is aimed at; with the "
+            f"{novelty.n} held-out pictures it was set on, between {low:.1%} and {high:.1%} are to be expected")
+
+
+def _accuracy(manifest: Manifest) -> str:
+    accuracy, interval = manifest.accuracy, manifest.accuracy_interval
+    if accuracy is None or interval is None:
+        return "not measured, there were no validation pictures"
+    return (f"{accuracy:.1%} of {manifest.metrics['n_images']:,} validation pictures (95 % interval {interval[0]:.1%} "
+            f"to {interval[1]:.1%})")
+
+
+def _label_sets(manifest: Manifest) -> str:
+    sets = manifest.label_sets
+    if sets is None:
+        return manifest.notes.get("label_sets", "off")
+    return f"hold the right class for {sets.coverage:.0%} of pictures like the {sets.n} they were set on"
+
+
+def _calibration(manifest: Manifest) -> str:
+    found = manifest.calibration
+    if found is None:
+        return manifest.notes.get("calibration", "off")
+    return (f"temperature {manifest.temperature:.2f}, set on {found.n} pictures (log-loss {found.log_loss_before:.3f} "
+            f"before, {found.log_loss_after:.3f} after)")
+
+
+def _int8(manifest: Manifest) -> str:
+    found = manifest.int8
+    if found is None:
+        return manifest.notes.get("int8", "none")
+    return (f"{found.same_labels} of {found.n} answers the same, probabilities differ by at most "
+            f"{found.max_difference:.2g}; where the two best are more than {found.bound:g} apart no answer differs")

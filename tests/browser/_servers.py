@@ -97,7 +97,7 @@ def start_voila(notebook: Path, folder: Path, *, model: Path | None = None, env:
     arguments = {"notebook": str(notebook), "port": port, "model": model and str(model), "preheat": 0, **options}
     base_url = str(arguments.get("base_url", "/"))
     command = [sys.executable, "-c", _SERVE, json.dumps(arguments)]
-    return Server(command, f"http://127.0.0.1:{port}{base_url}", "voila/static/voila.js", folder,
+    return Server(command, f"http://127.0.0.1:{port}{base_url}", "health", folder,
                   clean_env(folder, env))
 
 

@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Cleaner": "shoebox.widgets",
     "Dataset": "shoebox.data",
+    "Inbox": "shoebox.apps",
     "ImageClassifierCleaner": "shoebox.studio",
     "Predictions": "shoebox.data",
     "Recorder": "shoebox.training",
@@ -42,6 +43,7 @@ _HOMES = {
     "seed_everything": "shoebox.training",
     "small_cnn": "shoebox.training",
     "vision_learner": "shoebox.training",
+    "watch": "shoebox.apps",
 }
 _ROOMS = ("demo", "errors", "types")
 

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--preheat", type=int, help="kernels kept ready for the next visitors (what fits into memory)")
     serve.add_argument("--idle-minutes", type=int, default=15, help="then a page is put to sleep (%(default)s)")
     serve.add_argument("--embed-in", action="append", default=[], metavar="HOST",
-                       help="a host whose pages may show the app in a frame, like https://huggingface.co; may be repeated")
+                       help="a host that may show the app in a frame, like https://huggingface.co; may be repeated")
     serve.set_defaults(run=_serve)
     return parser
 

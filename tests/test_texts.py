@@ -37,7 +37,7 @@ def test_what_the_page_and_the_server_ask_for_is_all_there_is() -> None:
     asked = set(re.findall(r"\btexts\.([a-z]\w*)", str(Uploader._esm)))
     codes = {f"image_{cause}" for cause in get_args(ImageCause)}
     feedback = {key for key in texts_of("en") if key.startswith(("feedback_", "forget_unknown"))}
-    rest = {"_language", "unsure", *(key for _, key in CONFIDENCE), "unexpected", "no_model"}
+    rest = {"_language", "unsure", *(key for _, key in CONFIDENCE), "unexpected"}
     assert asked | codes | feedback | rest | SERVER == set(texts_of("en"))
 
 

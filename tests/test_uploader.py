@@ -85,7 +85,8 @@ def test_a_failure_is_remembered_too() -> None:
 
     desk = Desk({"refuse": refuse})
     assert ask(desk, "refuse") == ask(desk, "refuse") == {"id": "1", "ok": False,
-                                                          "error": "Nothing came. Send something."}
+                                                          "error": "Nothing came. Send something.",
+                                                          "code": "image_empty"}
     assert len(calls) == 1
 
 
@@ -209,7 +210,8 @@ def test_a_picture_is_handed_over_and_its_answer_sent_back() -> None:
 
 def test_of_a_hidden_answer_nothing_leaves_the_kernel() -> None:
     def look(data: bytes, name: str) -> Answer:
-        return Answer("cat", 0.99, [("cat", 0.99)], b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",), Heat(b"1", 1, 1), 7, True)
+        return Answer("cat", 0.99, [("cat", 0.99)], b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",), Heat(b"1", 1, 1), 7,
+                      hidden=True)
 
     fields, buffers = send(Uploader(look), picture(), [b"bytes"])
     assert fields == {"id": "1", "ok": True, "width_px": 3, "height_px": 2, "number": 7, "hidden": True}
@@ -246,7 +248,7 @@ def said(**fields: Any) -> dict[str, Any]:
 
 def test_what_a_person_says_is_handed_over_and_the_number_sent_back() -> None:
     heard: list[Verdict] = []
-    uploader = Uploader(never, on_verdict=lambda verdict: heard.append(verdict) or "abc", on_forget=lambda receipt: None)
+    uploader = Uploader(never, on_verdict=lambda verdict: heard.append(verdict) or "abc", on_forget=lambda _: None)
     assert send(uploader, said())[0] == {"id": "1", "ok": True, "receipt": "abc"}
     assert send(uploader, said(id="2", says="none", label="<b>", keep=False))[0]["ok"]
     assert heard == [Verdict(3, "label", 2, True), Verdict(3, "none", None, False)]
@@ -275,12 +277,13 @@ def test_without_anybody_to_hear_it_a_verdict_is_not_known() -> None:
 
 
 NONSENSE = [{"method": "update", "state": {"problem": "<b>mine</b>"}}, {"method": "update", "state": {"texts": {}}},
-            {"method": "update", "state": {"limits": {"max_bytes": 10**12}}}, {"method": "update", "state": {"about": 7}},
+            {"method": "update", "state": {"limits": {"max_bytes": 10**12}}},
+            {"method": "update", "state": {"about": 7}},
             {"method": "update", "state": {"_esm": "alert(1)"}}, {"method": "update", "state": {"layout": None}},
             {"method": "update", "state": {"_model_name": "x"}}, {"method": "update", "state": None},
             {"method": "update", "state": {}, "buffer_paths": [["texts", "a"]]}, {"method": "update"},
-            {"method": "backbone", "sync_data": {"problem": "x"}}, {"method": None}, {"method": ["custom"]}, {}, None, [],
-            "update", 7, {"method": "custom"}, {"method": "request_states"}]
+            {"method": "backbone", "sync_data": {"problem": "x"}}, {"method": None}, {"method": ["custom"]}, {}, None,
+            [], "update", 7, {"method": "custom"}, {"method": "request_states"}]
 
 
 @pytest.mark.parametrize("data", NONSENSE, ids=range(len(NONSENSE)))

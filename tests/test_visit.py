@@ -211,7 +211,8 @@ def test_a_picture_is_kept_with_consent_only_and_deleted_by_its_number(folder: P
 
 
 def test_none_of_these_is_an_answer_that_can_be_right(folder: Path) -> None:
-    page = classifier_app(Colours(known=False), watch="../watch", stage="supervised", feedback=Inbox("../inbox", keep_days=7))
+    page = classifier_app(Colours(known=False), watch="../watch", stage="supervised",
+                          feedback=Inbox("../inbox", keep_days=7))
     assert page.about["keep_days"] == 7
     send(page, picture(), [jpeg()])
     assert send(page, said(id="2", number=1, says="right"))[0]["receipt"]

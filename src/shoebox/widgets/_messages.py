@@ -145,7 +145,7 @@ class Desk:
             answered = ({"id": request.id, "ok": False, "error": str(error), **_code(error)}, [])
         except Exception:
             _LOG.exception("The request %r failed", request.kind)
-            answered = ({"id": request.id, "ok": False, "error": _UNEXPECTED}, [])
+            answered = ({"id": request.id, "ok": False, "error": _UNEXPECTED, "code": "unexpected"}, [])
         self._memory.keep(request.id, *answered)
         return answered
 

@@ -33,7 +33,7 @@ export function isAnimated(bytes) {
   const text = new TextDecoder("latin1").decode(bytes);
   if (text.startsWith("GIF8")) return text.split("\x21\xf9\x04").length > 2;
   if (text.startsWith("RIFF") && text.slice(8, 16) === "WEBPVP8X") return (bytes[20] & 2) !== 0;
-  if (text.startsWith("\x89PNG")) return text.slice(0, text.indexOf("IDAT") >>> 0).includes("acTL");
+  if (text.startsWith("PNG", 1)) return text.slice(0, text.indexOf("IDAT") >>> 0).includes("acTL");
   return text.slice(4, 12) === "ftypavis";
 }
 

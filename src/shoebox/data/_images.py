@@ -156,6 +156,7 @@ def jpeg_bytes(image: Image.Image, *, side_px: int, quality: int = 85) -> bytes:
     """JPEG of a copy whose longer side is at most `side_px`; without metadata."""
     copy = image.copy()
     copy.thumbnail((side_px, side_px))
+    copy.info.clear()  # else a comment in the original would be written into the copy
     out = io.BytesIO()
     copy.save(out, "JPEG", quality=quality)
     return out.getvalue()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoebox.apps import watch
+from shoebox.apps import rehearse, watch
 from shoebox.apps._alarm import ALARM_AT, alarm_index, rate_change, shiryaev_roberts
 from shoebox.apps._watch import VisitLog
 from shoebox.errors import ShoeboxError
@@ -169,3 +169,21 @@ def test_an_empty_folder_says_nothing_and_none_is_refused(tmp_path: Path) -> Non
     assert str(watch(tmp_path)).startswith("0 answers on 0 days")
     with pytest.raises(ShoeboxError, match="There is no folder"):
         watch(tmp_path / "none")
+
+
+# --- a rehearsal --------------------------------------------------------------------------------------------------
+
+
+def test_a_rehearsal_is_repeated_in_its_own_folder_and_never_touches_a_log(tmp_path: Path) -> None:
+    from tests.test_visit import Colours, jpeg
+
+    pictures = [jpeg("red", (80, 60)), jpeg("blue", (80, 60))]
+    for _ in range(2):
+        seen = rehearse(Colours(p_value=0.5), pictures, tmp_path / "rehearsal", days=4, a_day=5, strange_days=1)
+        assert [day.answers for day in seen.days] == [5] * 4
+    assert {event["label"] for event in seen.events} >= {0, 2} and seen.days[-1].date == datetime.now(UTC).date()
+    VisitLog(tmp_path / "watch").answered(0, 0.9, 1, now=NOON)
+    with pytest.raises(ShoeboxError, match="something else than a rehearsal"):
+        rehearse(Colours(), pictures, tmp_path / "watch")
+    with pytest.raises(ShoeboxError, match="no pictures"):
+        rehearse(Colours(), [], tmp_path / "rehearsal")

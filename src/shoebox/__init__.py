@@ -40,6 +40,7 @@ _HOMES = {
     "load_classifier": "shoebox.bundle",
     "open_image": "shoebox.data",
     "rank": "shoebox.studio",
+    "rehearse": "shoebox.apps",
     "seed_everything": "shoebox.training",
     "small_cnn": "shoebox.training",
     "vision_learner": "shoebox.training",

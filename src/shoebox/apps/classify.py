@@ -31,7 +31,7 @@ Folder = str | os.PathLike[str]
 
 def app(model: Folder | None = None, *, title: Words | None = None, intro: Words | None = None,
         languages: Sequence[str | os.PathLike[str]] | None = None, stage: Stage = "live",
-        feedback: Folder | Inbox | None = None, watch: Folder | None = None) -> Uploader:
+        feedback: Folder | Inbox | None = None, watch: Folder | None = None, precision: str = "full") -> Uploader:
     """The visitor's page for a bundle: take pictures, show answers.
 
     Parameters
@@ -52,6 +52,8 @@ def app(model: Folder | None = None, *, title: Words | None = None, intro: Words
     watch : path, optional
         Where answers are counted, without pictures; `shoebox.watch(path)` reads it. The stages "shadow" and
         "supervised" need it.
+    precision : str
+        "full" or "int8": which of the bundle's models answers; the one of 8 bits needs less memory.
 
     Returns
     -------
@@ -71,8 +73,10 @@ def app(model: Folder | None = None, *, title: Words | None = None, intro: Words
         if not path:
             raise BundleError("No model was named. Write shoebox.app(\"path/of/the/bundle\") in the notebook, or "
                               "serve with --model.")
-        return classifier_app(load_classifier(path, threads=1), title=title, intro=intro, languages=languages,
-                              stage=stage, feedback=feedback, watch=watch, card=_card(Path(path)))
+        options: dict[str, Any] = {} if precision == "full" else {"precision": precision}
+        classifier = load_classifier(path, threads=1, **options)
+        return classifier_app(classifier, title=title, intro=intro, languages=languages, stage=stage,
+                              feedback=feedback, watch=watch, card=_card(Path(path)))
     except ShoeboxError as error:
         page = Uploader(_refuse, about={"title": title or "", "intro": intro or ""}, problem=str(error))
         _LOG.error("The app cannot start: %s", error)  # after the widget, which sees to it that logs are seen

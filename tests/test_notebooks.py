@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
-IN_ORDER = ["1_collect", "2_train", "3_clean", "4_evaluate", "5_export", "app"]
+IN_ORDER = ["1_collect", "2_train", "3_clean", "4_evaluate", "5_export", "6_watch", "app"]
 
 
 def read(name):

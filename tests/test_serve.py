@@ -18,7 +18,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from shoebox.apps import _voila
+from shoebox.apps import _handlers, _kernels, _voila
 from shoebox.apps._serve import CSP, TEMPLATES, serve, settings
 from shoebox.errors import BundleError, ServeError
 from tests.browser._servers import Server, free_port, http_status, start_voila, wait_until
@@ -46,7 +46,7 @@ def test_what_keeps_visitors_out_of_the_rest_is_set() -> None:
 
 def test_what_keeps_the_server_alive_is_set() -> None:
     chosen = settings(max_visitors=3, preheat=0)
-    assert chosen["Voila"]["tornado_settings"]["websocket_max_message_size"] == 32 * 2**20
+    assert chosen["Voila"]["tornado_settings"]["websocket_max_message_size"] == 20 * 2**20
     assert chosen["Voila"]["tornado_settings"]["disable_check_xsrf"] is True
     assert chosen["Voila"]["port_retries"] == 0
     assert chosen["CappedKernelManager"]["max_visitors"] == 3
@@ -55,13 +55,15 @@ def test_what_keeps_the_server_alive_is_set() -> None:
 
 
 def test_settings_are_data_and_every_one_is_known_to_voila() -> None:
+    from jupyter_client.restarter import KernelRestarter
     from voila.configuration import VoilaConfiguration
     from voila.execute import VoilaExecutor
 
     chosen = settings()
     assert json.loads(json.dumps(chosen)) == chosen
     homes = {"Voila": _voila.App, "VoilaConfiguration": VoilaConfiguration, "VoilaExecutor": VoilaExecutor,
-             "CappedKernelManager": _voila.CappedKernelManager, "MappingKernelManager": _voila.CappedKernelManager}
+             "KernelRestarter": KernelRestarter,
+             "CappedKernelManager": _kernels.CappedKernelManager, "MappingKernelManager": _kernels.CappedKernelManager}
     for name, values in chosen.items():
         assert set(values) <= set(homes[name].class_trait_names(config=True)) | {"log_level"}, name
 
@@ -86,18 +88,20 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_the_message_before_i
     async def connect(handler: object, kernel_id: str) -> None:
         done.append(kernel_id)
 
-    monkeypatch.setattr(_voila._Line, "set_nodelay", lambda handler, value: done.append(value))
-    monkeypatch.setattr(_voila.VoilaKernelWebsocketHandler, "open", connect)
+    monkeypatch.setattr(_handlers.Line, "set_nodelay", lambda handler, value: done.append(value))
+    monkeypatch.setattr(_handlers.VoilaKernelWebsocketHandler, "open", connect)
     with ThreadPoolExecutor(1) as pool:  # Playwright keeps a loop running in the main thread
-        pool.submit(lambda: asyncio.run(_voila._Line.open(object.__new__(_voila._Line), "a-kernel"))).result()
+        pool.submit(lambda: asyncio.run(_handlers.Line.open(object.__new__(_handlers.Line), "a-kernel"))).result()
     assert done == [True, "a-kernel"]
 
 
 def test_voila_s_own_handlers_are_replaced_by_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = [("/a", _voila.VoilaKernelWebsocketHandler), ("/b", _voila.TornadoVoilaHandler, {"x": 1}), ("/c", str)]
+    theirs = [("/a", _handlers.VoilaKernelWebsocketHandler), ("/b", _handlers.TornadoVoilaHandler, {"x": 1}),
+              ("/c", str)]
     monkeypatch.setattr(_voila.Voila, "init_handlers", lambda app: theirs)
-    app = object.__new__(_voila.App)
-    assert app.init_handlers() == [("/a", _voila._Line), ("/b", _voila._Page, {"x": 1}), ("/c", str)]
+    app = _voila.App(server_url="/below/")
+    assert app.init_handlers() == [("/below/health", _handlers.Health), ("/a", _handlers.Line),
+                                   ("/b", _handlers.Page, {"x": 1}), ("/c", str)]
 
 
 # --- refusals -----------------------------------------------------------------------------------------------------
@@ -212,7 +216,7 @@ def test_theme_and_template_cannot_be_chosen_from_outside(server: Server, query:
 
 def test_the_health_address_starts_no_kernel(server: Server) -> None:
     before = kernels_of(server)
-    assert server.status("voila/static/voila.js") == 200
+    assert server.status("health") == 200
     assert kernels_of(server) == before
 
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from shoebox.apps.classify import PRIVACY, UNKNOWN, app, classifier_app
 from shoebox.errors import ImageError
-from shoebox.types import Prediction
 from shoebox.widgets._messages import Desk, Reply, Request
-from shoebox.widgets.uploader import CONFIDENCE, LIMITS, TEXTS, Answer, Uploader, confidence
+from shoebox.widgets.uploader import LIMITS, Answer, Heat, Uploader, Verdict, confidence
 
 
 class Counter:
@@ -92,7 +85,8 @@ def test_a_failure_is_remembered_too() -> None:
 
     desk = Desk({"refuse": refuse})
     assert ask(desk, "refuse") == ask(desk, "refuse") == {"id": "1", "ok": False,
-                                                          "error": "Nothing came. Send something."}
+                                                          "error": "Nothing came. Send something.",
+                                                          "code": "image_empty"}
     assert len(calls) == 1
 
 
@@ -202,13 +196,25 @@ def test_a_picture_is_handed_over_and_its_answer_sent_back() -> None:
 
     def look(data: bytes, name: str) -> Answer:
         got.append((data, name))
-        return Answer("cat", 0.99, [("cat", 0.99), ("dog", 0.01)], b"jpeg", 3, 2, 12.5, "a note")
+        return Answer("cat", 0.99, [("cat", 0.99), ("dog", 0.01)], b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",),
+                      Heat(b"123456", 3, 2), 7)
 
     fields, buffers = send(Uploader(look), picture(name="x" * 300), [b"bytes"])
     assert got == [(b"bytes", "x" * 120)]
     assert fields == {"id": "1", "ok": True, "label": "cat", "probability": 0.99,
                       "top": [["cat", 0.99], ["dog", 0.01]], "confidence": "almost_surely", "elapsed_ms": 12.5,
-                      "width_px": 3, "height_px": 2, "note": "a note"}
+                      "width_px": 3, "height_px": 2, "known": True, "p_value": 0.25, "label_set": ["cat"],
+                      "heat": [3, 2], "number": 7, "hidden": False}
+    assert buffers == [b"jpeg", b"123456"]
+
+
+def test_of_a_hidden_answer_nothing_leaves_the_kernel() -> None:
+    def look(data: bytes, name: str) -> Answer:
+        return Answer("cat", 0.99, [("cat", 0.99)], b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",), Heat(b"1", 1, 1), 7,
+                      hidden=True)
+
+    fields, buffers = send(Uploader(look), picture(), [b"bytes"])
+    assert fields == {"id": "1", "ok": True, "width_px": 3, "height_px": 2, "number": 7, "hidden": True}
     assert buffers == [b"jpeg"]
 
 
@@ -232,19 +238,68 @@ def test_what_a_page_would_never_send_is_refused_with_a_sentence(content: Any, b
     assert "Something went wrong" not in fields["error"]
 
 
-def test_every_key_that_the_page_asks_for_is_in_the_table_of_texts() -> None:
-    asked = set(re.findall(r"\btexts\.(\w+)", str(Uploader._esm)))
-    words = {key for _, key in CONFIDENCE} | {"unsure"}
-    assert asked | words == set(TEXTS)
+def never(data: bytes, name: str) -> Answer:
+    raise AssertionError("this must not be reached")
 
 
-def test_texts_can_be_replaced_one_by_one() -> None:
-    uploader = Uploader(lambda data, name: None, texts={"choose": "Выберите снимок"})
-    assert uploader.texts == {**TEXTS, "choose": "Выберите снимок"}
+def said(**fields: Any) -> dict[str, Any]:
+    return {"kind": "verdict", "id": "1", "number": 3, "says": "label", "label": 2, "keep": True, **fields}
+
+
+def test_what_a_person_says_is_handed_over_and_the_number_sent_back() -> None:
+    heard: list[Verdict] = []
+    uploader = Uploader(never, on_verdict=lambda verdict: heard.append(verdict) or "abc", on_forget=lambda _: None)
+    assert send(uploader, said())[0] == {"id": "1", "ok": True, "receipt": "abc"}
+    assert send(uploader, said(id="2", says="none", label="<b>", keep=False))[0]["ok"]
+    assert heard == [Verdict(3, "label", 2, True), Verdict(3, "none", None, False)]
+    assert send(uploader, {"kind": "forget", "id": "3", "receipt": "abc"})[0]["ok"]
+
+
+FORGED = [said(says="all"), said(says=None), said(says=["label"]), said(label=-1), said(label="2"), said(label=True),
+          said(label=1.5), said(label=None), said(label=10**9), said(keep="yes"), said(keep=None), said(keep=1),
+          said(number=-1), said(number="3"), said(number=None), {"kind": "verdict", "id": "1"},
+          {"kind": "forget", "id": "1"}, {"kind": "forget", "id": "1", "receipt": 7},
+          {"kind": "forget", "id": "1", "receipt": "x" * 41}, {"kind": "execute", "id": "1", "code": "1"}]
+
+
+@pytest.mark.parametrize("content", FORGED, ids=range(len(FORGED)))
+def test_twenty_forged_wishes_are_refused_with_a_sentence(content: dict[str, Any]) -> None:
+    def never_heard(wish: object) -> str:
+        raise AssertionError("this must not be reached")
+
+    fields, _ = send(Uploader(never, on_verdict=never_heard, on_forget=never_heard), content)
+    assert len(FORGED) == 20
+    assert not fields["ok"] and fields["error"].endswith(".") and "Something went wrong" not in fields["error"]
+
+
+def test_without_anybody_to_hear_it_a_verdict_is_not_known() -> None:
+    assert "is not known here" in send(Uploader(never), said())[0]["error"]
+
+
+NONSENSE = [{"method": "update", "state": {"problem": "<b>mine</b>"}}, {"method": "update", "state": {"texts": {}}},
+            {"method": "update", "state": {"limits": {"max_bytes": 10**12}}},
+            {"method": "update", "state": {"about": 7}},
+            {"method": "update", "state": {"_esm": "alert(1)"}}, {"method": "update", "state": {"layout": None}},
+            {"method": "update", "state": {"_model_name": "x"}}, {"method": "update", "state": None},
+            {"method": "update", "state": {}, "buffer_paths": [["texts", "a"]]}, {"method": "update"},
+            {"method": "backbone", "sync_data": {"problem": "x"}}, {"method": None}, {"method": ["custom"]}, {}, None,
+            [], "update", 7, {"method": "custom"}, {"method": "request_states"}]
+
+
+@pytest.mark.parametrize("data", NONSENSE, ids=range(len(NONSENSE)))
+def test_a_visitor_who_sets_traits_to_nonsense_gets_nothing_but_a_sentence(data: Any) -> None:
+    uploader = Uploader(never, about={"title": "Bears"})
+    before = {key: value for key, value in uploader.get_state().items() if key != "layout"}
+    sent: list[dict[str, Any]] = []
+    uploader.send = lambda fields, buffers=None: sent.append(fields)
+    uploader._handle_msg({"content": {"data": data}, "buffers": []})
+    assert len(NONSENSE) == 20
+    assert [fields["ok"] for fields in sent] == [False] and sent[0]["error"].endswith(".")
+    assert {key: value for key, value in uploader.get_state().items() if key != "layout"} == before
 
 
 def test_the_repr_is_stable() -> None:
-    assert repr(Uploader(lambda data, name: None, title="Digits")) == "Uploader('Digits')"
+    assert repr(Uploader(lambda data, name: None, about={"title": "Digits"})) == "Uploader('Digits')"
 
 
 @pytest.mark.parametrize(("probabilities", "words"), [
@@ -254,110 +309,3 @@ def test_the_repr_is_stable() -> None:
 ])
 def test_the_words_for_a_probability(probabilities: list[float], words: str) -> None:
     assert confidence([(str(n), p) for n, p in enumerate(probabilities)]) == words
-
-
-# --- the app round it ---------------------------------------------------------------------------------------------
-
-
-class Manifest:
-    name = "digits"
-    created = "2025-11-20T10:00:00+00:00"
-    metrics = {"accuracy": 0.9713, "n_images": 1359}  # noqa: RUF012
-
-
-class Colours:
-    """Stands for a classifier: says how red, green and blue a picture is."""
-
-    classes = ("red", "green", "blue")
-    manifest = Manifest()
-
-    def __init__(self, known: bool | None = None) -> None:
-        self.known = known
-        self.seen: list[Image.Image] = []
-
-    def predict(self, image: Image.Image) -> Prediction:
-        self.seen.append(image)
-        mean = np.asarray(image, float).reshape(-1, 3).mean(0) + 1e-6
-        shares = dict(sorted(zip(self.classes, (mean / mean.sum()).tolist(), strict=True), key=lambda item: -item[1]))
-        best = next(iter(shares))
-        return Prediction(best, shares[best], shares, known=self.known)
-
-
-def jpeg(colour: str = "red", size: tuple[int, int] = (800, 600), **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "JPEG", **options)
-    return out.getvalue()
-
-
-def test_the_app_warms_the_classifier_up_and_says_what_it_is() -> None:
-    colours = Colours()
-    page = classifier_app(colours, title="Colours", intro="Which is it?")
-    assert len(colours.seen) == 1
-    assert page.problem == ""
-    assert page.about == {
-        "title": "Colours", "intro": "Which is it?", "classes": ["red", "green", "blue"], "classes_total": 3,
-        "facts": ["Model: digits, made on 2025-11-20, right for 97.1% of 1,359 pictures it had not learned from.",
-                  PRIVACY]}
-
-
-def test_the_app_answers_with_the_three_best_and_a_preview_of_what_was_seen() -> None:
-    colours = Colours()
-    fields, (preview,) = send(classifier_app(colours), picture(), [jpeg()])
-    assert fields["label"] == "red"
-    assert fields["top"][0][0] == "red"
-    assert len(fields["top"]) == 3
-    assert fields["note"] == ""
-    assert fields["elapsed_ms"] > 0
-    with Image.open(io.BytesIO(preview)) as shown:
-        assert (shown.format, shown.size) == ("JPEG", (512, 384))
-        assert (fields["width_px"], fields["height_px"]) == shown.size
-    assert colours.seen[-1].size == (800, 600)
-
-
-def test_a_sideways_photo_is_seen_and_shown_upright() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    colours = Colours()
-    fields, _ = send(classifier_app(colours), picture(), [jpeg(size=(80, 60), exif=exif)])
-    assert (fields["width_px"], fields["height_px"]) == colours.seen[-1].size == (60, 80)
-
-
-def test_a_picture_like_none_it_knows_comes_with_a_note() -> None:
-    assert send(classifier_app(Colours(known=False)), picture(), [jpeg()])[0]["note"] == UNKNOWN
-
-
-@pytest.mark.parametrize("data", [b"\xff\xd8 not a jpeg", b"hello", b"<svg/>", jpeg()[:200], b"%PDF-1.7"])
-def test_a_file_that_is_no_picture_gets_a_sentence_with_its_name(data: bytes) -> None:
-    fields, _ = send(classifier_app(Colours()), picture(name="holiday.jpg"), [data])
-    assert not fields["ok"]
-    assert fields["error"].startswith("'holiday.jpg'")
-    assert fields["error"].endswith(".")
-
-
-def test_a_missing_bundle_is_a_sentence_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
-    assert "No model was named" in app().problem
-    page = app(tmp_path / "none", title="Cats")
-    assert page.about["title"] == "Cats"
-    assert "none" in page.problem
-    assert "Traceback" not in page.problem
-    assert not send(page, picture(), [jpeg()])[0]["ok"]
-
-
-def test_the_environment_s_model_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SHOEBOX_MODEL", str(tmp_path / "from-the-command-line"))
-    assert "from-the-command-line" in app(tmp_path / "from-the-notebook").problem
-
-
-def test_the_app_half_imports_neither_torch_nor_the_cleaner() -> None:
-    code = ("import sys; from shoebox.apps import app, classifier_app; from shoebox.widgets import Uploader; "
-            "print(*(name for name in ('torch', 'fastai', 'sklearn', 'matplotlib', 'shoebox.widgets.cleaner', "
-            "'shoebox.review', 'shoebox.quality', 'voila', 'jupyter_server') if name in sys.modules))")
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == []
-
-
-def test_the_command_to_serve_imports_no_widgets() -> None:
-    code = "import sys; from shoebox.apps import serve; print('anywidget' in sys.modules, 'voila' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["False", "False"]

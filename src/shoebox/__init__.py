@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Cleaner": "shoebox.widgets",
     "Dataset": "shoebox.data",
+    "Inbox": "shoebox.apps",
     "ImageClassifierCleaner": "shoebox.studio",
     "Predictions": "shoebox.data",
     "Recorder": "shoebox.training",
@@ -43,9 +44,11 @@ _HOMES = {
     "open_image": "shoebox.data",
     "pack": "shoebox.bundle",
     "rank": "shoebox.studio",
+    "rehearse": "shoebox.apps",
     "seed_everything": "shoebox.training",
     "small_cnn": "shoebox.training",
     "vision_learner": "shoebox.training",
+    "watch": "shoebox.apps",
 }
 _ROOMS = ("collect", "demo", "errors", "types")
 

@@ -100,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s")
     serve.add_argument("--ip", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     serve.add_argument("--base-url", default="/", help="path in front of the app, for reverse proxies (%(default)s)")
-    serve.add_argument("--max-visitors", type=int, default=8, help="further ones are asked to wait (%(default)s)")
+    serve.add_argument("--max-visitors", type=int, help="further ones are asked to wait (what fits into memory)")
+    serve.add_argument("--preheat", type=int, help="kernels kept ready for the next visitors (what fits into memory)")
+    serve.add_argument("--idle-minutes", type=int, default=15, help="then a page is put to sleep (%(default)s)")
+    serve.add_argument("--embed-in", action="append", default=[], metavar="HOST",
+                       help="a host that may show the app in a frame, like https://huggingface.co; may be repeated")
     serve.set_defaults(run=_serve)
     return parser
 
@@ -111,7 +115,8 @@ def _demo(options: argparse.Namespace) -> int:
     run(options.data, options.model, seed=options.seed)
     if options.no_serve:
         return 0
-    options.ip, options.base_url, options.max_visitors = "127.0.0.1", "/", 8
+    options.ip, options.base_url, options.max_visitors = "127.0.0.1", "/", None
+    options.preheat, options.idle_minutes, options.embed_in = None, 15, []
     options.port = _free_port(DEFAULT_PORT) if options.port is None else options.port
     return _serve(options)
 
@@ -203,7 +208,8 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"\nThe app is at {url}  (Ctrl-C stops it)", flush=True)
 
     return serve(options.notebook, model=options.model, port=options.port, ip=options.ip, base_url=options.base_url,
-                 max_visitors=options.max_visitors, on_ready=say)
+                 max_visitors=options.max_visitors, preheat=options.preheat, idle_s=options.idle_minutes * 60,
+                 embed_in=options.embed_in, on_ready=say)
 
 
 def _free_port(wanted: int) -> int:

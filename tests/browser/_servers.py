@@ -93,11 +93,11 @@ class Server:
 def start_voila(notebook: Path, folder: Path, *, model: Path | None = None, env: dict[str, str] | None = None,
                 **options: Any) -> Server:
     """The app as `shoebox.apps._serve.serve` starts it. `options` are that function's; `preheat` is 0 here."""
-    port = free_port()
+    port = options.pop("port", None) or free_port()
     arguments = {"notebook": str(notebook), "port": port, "model": model and str(model), "preheat": 0, **options}
     base_url = str(arguments.get("base_url", "/"))
     command = [sys.executable, "-c", _SERVE, json.dumps(arguments)]
-    return Server(command, f"http://127.0.0.1:{port}{base_url}", "voila/static/voila.js", folder,
+    return Server(command, f"http://127.0.0.1:{port}{base_url}", "health", folder,
                   clean_env(folder, env))
 
 

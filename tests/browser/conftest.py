@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _servers import Recorder, Visitor
+from _app import NOTEBOOK, Card, write_bundle
+from _servers import Recorder, Server, Visitor, start_voila
 from playwright.sync_api import Browser, sync_playwright
 
 HERE = Path(__file__).parent
@@ -67,3 +68,21 @@ def visitors(chromium: Browser) -> Iterator[Callable[..., Visitor]]:
 @pytest.fixture
 def visitor(visitors: Callable[..., Visitor]) -> Visitor:
     return visitors()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("models") / "colours")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, bundle: Path, chromium: Browser) -> Iterator[Server]:
+    """The app that is shipped, for all tests that do not end it."""
+    with start_voila(NOTEBOOK, tmp_path_factory.mktemp("app"), model=bundle, max_visitors=100, preheat=1) as running:
+        yield running
+
+
+@pytest.fixture
+def card(visitor: Visitor, server: Server) -> Card:
+    """The app's page, opened and ready."""
+    return Card(visitor.page).open(server.url)

@@ -6,7 +6,9 @@ Why each setting is there is written beside it; the measurements behind them are
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,18 +17,21 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from shoebox.apps._places import Places, plan_places
 from shoebox.errors import ServeError
+from shoebox.widgets._log import LOG_VARIABLE
 
 __all__ = ["CSP", "MODEL_VARIABLE", "TEMPLATES", "serve", "settings"]
 
 MODEL_VARIABLE = "SHOEBOX_MODEL"
 TEMPLATES = Path(__file__).parent / "jupyter"  # a folder as JUPYTER_PATH wants it
-HEALTH = "voila/static/voila.js"  # starts no kernel, as every GET of the page would
+HEALTH = "health"  # starts no kernel, as every GET of the page would
+IDLE_VARIABLE = "SHOEBOX_IDLE_S"  # how the page's kernel knows when it will be put to sleep
 
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 10
@@ -42,13 +47,15 @@ CSP = "; ".join((
     "connect-src 'self' ws: wss:",
     "style-src 'self' 'unsafe-inline'",
     "font-src 'self' data:",
-    "frame-ancestors 'self'",
     "form-action 'none'",
+    "frame-ancestors 'self'",  # last: `settings` adds hosts to it
 ))
+_HOST = re.compile(r"https?://(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", re.IGNORECASE)
+_LOG = logging.getLogger("shoebox")
 
 
 def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, preheat: int = 1,
-             base_url: str = "/") -> dict[str, dict[str, Any]]:
+             base_url: str = "/", embed_in: Sequence[str] = (), idle_s: int = 900) -> dict[str, dict[str, Any]]:
     """Voila's settings as traitlets reads them: class name, then name and value.
 
     Parameters
@@ -61,6 +68,10 @@ def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, 
         Kernels kept ready for the next visitors, beyond `max_visitors`. Each costs its memory all the time.
     base_url : str
         Path below which the app lies, with a slash at both ends.
+    embed_in : sequence of str
+        Hosts whose pages may show the app in a frame, such as "https://huggingface.co"; no others may.
+    idle_s : int
+        After so many seconds without a picture a visitor's kernel is ended, and the page says so.
     """
     return {
         "Voila": {
@@ -68,11 +79,11 @@ def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, 
             "log_level": 30,
             "config_file_paths": [],  # a voila.json that lies about must not open what is closed here
             "tornado_settings": {
-                "websocket_max_message_size": 32 * 2**20,  # beyond it a message is lost without a word
+                "websocket_max_message_size": 20 * 2**20,  # beyond it a message is lost without a word
                 # The page's farewell carries no token, and without it no kernel would ever end. What this opens
                 # needs the kernel's unguessable id and acts on that kernel only.
                 "disable_check_xsrf": True,
-                "headers": {"Content-Security-Policy": CSP, "X-Content-Type-Options": "nosniff",
+                "headers": {"Content-Security-Policy": " ".join([CSP, *embed_in]), "X-Content-Type-Options": "nosniff",
                             "Referrer-Policy": "no-referrer"},
             },
         },
@@ -81,23 +92,25 @@ def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, 
             "allow_template_override": "NO", "allow_theme_override": "NO",  # else ?theme= runs scripts
             "file_allowlist": [r"(?!)"],  # matches nothing
             "show_tracebacks": False, "strip_sources": True,
-            "multi_kernel_manager_class": "shoebox.apps._voila.CappedKernelManager",
+            "multi_kernel_manager_class": "shoebox.apps._kernels.CappedKernelManager",
             "extension_allowlist": ["anywidget", "@jupyter-widgets/jupyterlab-manager",
                                     "@voila-dashboards/widgets-manager8"],
             "preheat_kernel": preheat > 0, "default_pool_size": preheat,
         },
-        "VoilaExecutor": {"timeout": 120, "startup_timeout": 120,
+        "VoilaExecutor": {"timeout": 60, "startup_timeout": 60,
                           "cell_error_instruction": "Sorry, the app could not start. Please reload the page."},
         "CappedKernelManager": {"max_visitors": max_visitors},
-        # Connected or not: a forgotten tab would hold its memory for ever. The page says so when it is used again.
-        "MappingKernelManager": {"cull_idle_timeout": 900, "cull_interval": 60, "cull_connected": True,
+        "KernelRestarter": {"restart_limit": 0},  # an empty kernel would know nothing of the widgets on the page
+        # Connected or not: a forgotten tab would hold its memory for ever. The page says so.
+        "MappingKernelManager": {"cull_idle_timeout": idle_s, "cull_interval": max(1, min(30, idle_s // 4)),
+                                 "cull_connected": True,
                                  "transport_encryption": "auto"},  # between server and kernel, where it can be had
     }
 
 
 def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None, port: int = 8866,
-          ip: str = "127.0.0.1", max_visitors: int = 8, preheat: int = 1, base_url: str = "/",
-          on_ready: Callable[[str], None] | None = None) -> int:
+          ip: str = "127.0.0.1", max_visitors: int | None = None, preheat: int | None = None, base_url: str = "/",
+          embed_in: Sequence[str] = (), idle_s: int = 900, on_ready: Callable[[str], None] | None = None) -> int:
     """Serve one notebook with Voila until Ctrl-C or SIGTERM.
 
     Parameters
@@ -106,8 +119,10 @@ def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | N
         The app's notebook. Nothing else of its folder is served.
     model : path, optional
         Folder of the bundle; wins over the one that the notebook names.
-    port, ip, max_visitors, preheat, base_url
+    port, ip, base_url, embed_in, idle_s
         As in `settings`.
+    max_visitors, preheat : int, optional
+        As in `settings`; without them as many as this machine's free memory holds, at most 8 and 2.
     on_ready : callable, optional
         Called once with the address when the page can be opened.
 
@@ -119,16 +134,19 @@ def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | N
     Raises
     ------
     ServeError
-        The notebook is missing, the port is taken, or Voila does not start.
+        The notebook is missing, the port is taken, a host to embed in is none, or Voila does not start.
     BundleError
         The bundle is incomplete, changed or of another protocol.
     """
     notebook = _checked_notebook(notebook)
-    _check_numbers(max_visitors, preheat)
-    environment = _environment(model)
+    _check_numbers(max_visitors, preheat, idle_s)
+    environment = {**_environment(model), IDLE_VARIABLE: str(idle_s)}
     base_url = f"/{base_url.strip('/')}/".replace("//", "/")
+    hosts = _checked_hosts(embed_in)
     _check_port(ip, port)
-    chosen = settings(port=port, ip=ip, max_visitors=max_visitors, preheat=preheat, base_url=base_url)
+    places = _places(model, max_visitors, preheat)
+    chosen = settings(port=port, ip=ip, max_visitors=places.max_visitors, preheat=places.preheat, base_url=base_url,
+                      embed_in=hosts, idle_s=idle_s)
     # -P: a voila.py in the current folder must not take the package's place.
     command = [sys.executable, "-P", "-m", "shoebox.apps._voila", str(notebook), json.dumps(chosen)]
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(ip, ip)
@@ -157,15 +175,32 @@ def _checked_notebook(notebook: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _check_numbers(max_visitors: int, preheat: int) -> None:
-    if max_visitors < 1 or preheat < 0:
-        raise ServeError(f"max_visitors is {max_visitors} and preheat is {preheat}; at least 1 visitor and at least "
-                         "0 preheated kernels were expected. Give other numbers.")
+def _check_numbers(max_visitors: int | None, preheat: int | None, idle_s: int) -> None:
+    if (max_visitors is not None and max_visitors < 1) or (preheat is not None and preheat < 0) or idle_s < 1:
+        raise ServeError(f"max_visitors is {max_visitors}, preheat is {preheat} and idle_s is {idle_s}; at least 1 "
+                         "visitor, at least 0 preheated kernels and at least 1 second were expected. Give other "
+                         "numbers.")
+
+
+def _checked_hosts(hosts: Sequence[str]) -> list[str]:
+    wrong = [host for host in hosts if not _HOST.fullmatch(host)]
+    if wrong:
+        raise ServeError(f"{', '.join(map(repr, wrong))} cannot be embedded in: a scheme and a host were expected, "
+                         "such as https://huggingface.co. Give them like that, one by one.")
+    return list(hosts)
+
+
+def _places(model: str | os.PathLike[str] | None, max_visitors: int | None, preheat: int | None) -> Places:
+    size_bytes = (Path(model) / "model.onnx").stat().st_size if model is not None else None
+    places = plan_places(size_bytes, max_visitors=max_visitors, preheat=preheat)
+    if places.warning:
+        _LOG.warning("%s", places.warning)
+    return places
 
 
 def _environment(model: str | os.PathLike[str] | None) -> dict[str, str]:
     search = [str(TEMPLATES), os.environ.get("JUPYTER_PATH", "")]
-    environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, search))}
+    environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, search)), LOG_VARIABLE: "json"}
     if model is not None:
         from shoebox.bundle import inspect  # only here: a notebook that brings its own model needs no bundle
 

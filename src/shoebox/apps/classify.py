@@ -4,51 +4,56 @@ from __future__ import annotations
 
 import logging
 import os
-import time
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
-from PIL import Image
-
-from shoebox.apps._serve import MODEL_VARIABLE
-from shoebox.data import decode_image, jpeg_bytes
+from shoebox.apps._inbox import Inbox
+from shoebox.apps._serve import IDLE_VARIABLE, MODEL_VARIABLE
+from shoebox.apps._visit import STAGES, Predictor, Stage, Visit
+from shoebox.apps._watch import VisitLog
 from shoebox.errors import BundleError, ShoeboxError
-from shoebox.types import Prediction
+from shoebox.widgets._texts import read_texts
 from shoebox.widgets.uploader import Answer, Uploader
 
 __all__ = ["Predictor", "app", "classifier_app"]
 
 _LOG = logging.getLogger("shoebox")
-_MAX_BYTES = 20 * 2**20
-_PREVIEW_PX = 512
 _SHOWN_CLASSES = 30
-_TOP = 3
+_LISTED_CLASSES = 5000  # to choose from, when a person is asked
+_LEAST_SIDE_PX = 512
+_MAX_CARD_BYTES = 2**16
 
-PRIVACY = "Your picture stays in this server's memory and is not stored."
-UNKNOWN = "This picture is unlike those it learned from, so the answer may mean nothing."
-
-
-class Predictor(Protocol):
-    """What the app needs of a classifier; `shoebox.load_classifier` gives one."""
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """The classes, in the order of the model's output."""
-
-    def predict(self, image: Image.Image) -> Prediction:
-        """The answer for an upright RGB picture."""
+Words = str | Mapping[str, str]
+Folder = str | os.PathLike[str]
 
 
-def app(model: str | os.PathLike[str] | None = None, *, title: str | None = None,
-        intro: str | None = None) -> Uploader:
-    """The visitor's page for a bundle: take a picture, show the answer.
+def app(model: Folder | None = None, *, title: Words | None = None, intro: Words | None = None,
+        languages: Sequence[str | os.PathLike[str]] | None = None, stage: Stage = "live",
+        feedback: Folder | Inbox | None = None, watch: Folder | None = None, precision: str = "full") -> Uploader:
+    """The visitor's page for a bundle: take pictures, show answers.
 
     Parameters
     ----------
     model : path, optional
         Folder of the bundle. The environment variable SHOEBOX_MODEL, which `shoebox serve --model` sets, wins.
-    title, intro : str, optional
-        Heading and one sentence above the card, for notebooks that have none in a cell of their own.
+    title, intro : str or mapping, optional
+        Heading and one sentence above the card, for notebooks that have none in a cell of their own; one text, or
+        one for each language: `{"en": "Which bear?", "ru": "Какой медведь?"}`.
+    languages : sequence of str or path, optional
+        Languages of the page, of which the visitor's browser chooses; the first is for those who read none of them.
+        A path that ends in .json is a file of your own, made after shoebox/widgets/texts/en.json.
+    stage : "live", "supervised" or "shadow"
+        "shadow": the answers are recorded and not shown, beside the person's own. "supervised": an answer
+        counts when a person has confirmed it. "live": answers are shown as they come. The visitor reads which it is.
+    feedback : path or Inbox, optional
+        Where pictures are kept that a visitor agrees to leave, with what they say it is. Without it nothing is kept.
+    watch : path, optional
+        Where answers are counted, without pictures; `shoebox.watch(path)` reads it. The stages "shadow" and
+        "supervised" need it.
+    precision : str
+        "full" or "int8": which of the bundle's models answers; the one of 8 bits needs less memory.
 
     Returns
     -------
@@ -68,47 +73,90 @@ def app(model: str | os.PathLike[str] | None = None, *, title: str | None = None
         if not path:
             raise BundleError("No model was named. Write shoebox.app(\"path/of/the/bundle\") in the notebook, or "
                               "serve with --model.")
-        return classifier_app(load_classifier(path, threads=1), title=title, intro=intro)
+        options: dict[str, Any] = {} if precision == "full" else {"precision": precision}
+        classifier = load_classifier(path, threads=1, **options)
+        return classifier_app(classifier, title=title, intro=intro, languages=languages, stage=stage,
+                              feedback=feedback, watch=watch, card=_card(Path(path)))
     except ShoeboxError as error:
-        page = Uploader(_refuse, title=title or "", intro=intro or "", problem=str(error))
+        page = Uploader(_refuse, about={"title": title or "", "intro": intro or ""}, problem=str(error))
         _LOG.error("The app cannot start: %s", error)  # after the widget, which sees to it that logs are seen
         return page
 
 
-def classifier_app(classifier: Predictor, *, title: str | None = None, intro: str | None = None) -> Uploader:
-    """The same for a classifier that is loaded already. It is warmed up, so that the first visitor need not wait."""
-    classifier.predict(Image.new("RGB", (64, 64), "gray"))
+def classifier_app(classifier: Predictor, *, title: Words | None = None, intro: Words | None = None,
+                   languages: Sequence[str | os.PathLike[str]] | None = None, stage: Stage = "live",
+                   feedback: Folder | Inbox | None = None, watch: Folder | None = None, card: str = "") -> Uploader:
+    """The same for a classifier that is loaded already, with `card` as the plain text about it.
 
-    def answer(data: bytes, name: str) -> Answer:
-        return _answer(classifier, data, name)
+    It is warmed up, so that the first visitor need not wait.
+    """
+    _check_stage(stage, watch)
+    texts = read_texts(languages)
+    inbox = feedback if isinstance(feedback, Inbox) or feedback is None else Inbox(feedback)
+    for folder in (watch, None if inbox is None else inbox.folder):
+        _check_outside(folder)
+    manifest = getattr(classifier, "manifest", None)
+    model_id = _model_id(manifest)
+    log = None if watch is None else VisitLog(watch, model=model_id, stage=stage)
+    visit = Visit(classifier, stage=stage, log=log, inbox=inbox, model_id=model_id)
+    visit.warm_up()
+    asked = inbox is not None or stage != "live"
+    classes = list(classifier.classes[:_LISTED_CLASSES if asked else _SHOWN_CLASSES])
+    about = {"title": title or "", "intro": intro or "", "classes": classes, "classes_total": len(classifier.classes),
+             "classes_shown": _SHOWN_CLASSES, "model": _model(manifest), "card": card, "stage": stage,
+             "keep_days": 0 if inbox is None else inbox.keep_days, "counted": log is not None}
+    return Uploader(visit.look, on_verdict=visit.hear if asked else None,
+                    on_forget=None if inbox is None else visit.forget, about=about, texts=texts,
+                    limits={**_sides(manifest), "idle_s": int(os.environ.get(IDLE_VARIABLE) or 0)})
 
-    return Uploader(answer, title=title or "", intro=intro or "",
-                    facts=[*_facts(getattr(classifier, "manifest", None)), PRIVACY],
-                    classes=classifier.classes[:_SHOWN_CLASSES], classes_total=len(classifier.classes))
+
+def _check_stage(stage: str, watch: Folder | None) -> None:
+    if stage not in STAGES:
+        raise BundleError(f"The stage {stage!r} is not known; there are {', '.join(STAGES)}. Choose one of them.")
+    if stage != "live" and watch is None:
+        raise BundleError(f"The stage {stage!r} records what the app and persons say, and no place for it was named. "
+                          'Write shoebox.app(..., watch="../work/watch").')
 
 
-def _answer(classifier: Predictor, data: bytes, name: str) -> Answer:
-    start = time.perf_counter()
-    image = decode_image(data, name=name, max_bytes=_MAX_BYTES).image
-    prediction = classifier.predict(image)
-    elapsed_ms = (time.perf_counter() - start) * 1000
-    preview = image.copy()
-    preview.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
-    return Answer(prediction.label, prediction.probability, prediction.top(_TOP),
-                  jpeg_bytes(preview, side_px=_PREVIEW_PX), *preview.size, elapsed_ms,
-                  UNKNOWN if prediction.known is False else "")
+def _check_outside(folder: Folder | None) -> None:
+    """What visitors leave must not lie where the page's own files do, from which a server might show it."""
+    if folder is not None and Path.cwd().resolve() in (Path(folder).resolve(), *Path(folder).resolve().parents):
+        raise BundleError(f"{str(folder)!r} lies in the folder of the app's notebook, from which a server might show "
+                          'it. Choose one outside, for example "../work".')
 
 
-def _facts(manifest: Any) -> list[str]:
-    """One line: the model's name, its date, and how often it was right on pictures it had not learned from."""
+def _model(manifest: Any) -> dict[str, Any]:
+    """Name, date, and how often it was right on pictures it had not learned from; what is not known is left out."""
     metrics: Mapping[str, Any] = getattr(manifest, "metrics", None) or {}
-    parts = [f"Model: {name}" if (name := getattr(manifest, "name", "")) else ""]
-    parts.append(f"made on {created}" if (created := str(getattr(manifest, "created", "") or "")[:10]) else "")
     accuracy, n_images = metrics.get("accuracy"), metrics.get("n_images")
+    known: dict[str, Any] = {"name": str(getattr(manifest, "name", "") or ""),
+                             "date": str(getattr(manifest, "created", "") or "")[:10]}
     if isinstance(accuracy, int | float) and isinstance(n_images, int) and n_images > 0:
-        parts.append(f"right for {accuracy:.1%} of {n_images:,} pictures it had not learned from")
-    line = ", ".join(filter(None, parts))
-    return [f"{line[0].upper()}{line[1:]}."] if line else []
+        known |= {"accuracy": float(accuracy), "count": n_images}
+    return {key: value for key, value in known.items() if value != ""}
+
+
+def _model_id(manifest: Any) -> str:
+    """Of the very file that answers: the first 12 digits of its SHA-256."""
+    files: Mapping[str, Any] = getattr(manifest, "files", None) or {}
+    return str(getattr(files.get("model.onnx"), "sha256", "") or "")[:12]
+
+
+def _sides(manifest: Any) -> dict[str, int]:
+    """To which size a browser makes large photos smaller: twice what the model looks at, and never less than that."""
+    preprocessing = getattr(manifest, "preprocessing", None)
+    sizes = [getattr(preprocessing, name, None) or (0, 0) for name in ("resize_px", "size_px")]
+    needed = max(max(size) for size in sizes)
+    return {"side_px": max(_LEAST_SIDE_PX, 2 * needed), "short_px": needed} if needed else {"short_px": 0}
+
+
+def _card(folder: Path) -> str:
+    """The model card as plain text: the bundle was checked, so this is the file that was exported."""
+    try:
+        text = (folder / "MODEL_CARD.md").read_bytes()[:_MAX_CARD_BYTES].decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return re.sub(r"\\([^\w\s])", r"\1", text)  # what kept a name from being read as markup, which nothing here does
 
 
 def _refuse(data: bytes, name: str) -> Answer:

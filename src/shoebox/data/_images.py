@@ -155,11 +155,11 @@ def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: i
 
 def jpeg_bytes(image: Image.Image, *, side_px: int, quality: int = 85) -> bytes:
     """JPEG of a copy whose longer side is at most `side_px`; without metadata."""
-    if max(image.size) > side_px:
-        image = image.copy()
-        image.thumbnail((side_px, side_px))
+    copy = image.copy()
+    copy.thumbnail((side_px, side_px))
+    copy.info.clear()  # else a comment in the original would be written into the copy
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=quality)
+    copy.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 

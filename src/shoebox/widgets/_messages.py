@@ -8,14 +8,14 @@ is answered again and never executed twice. Anybody can send anything, so every 
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shoebox.errors import ShoeboxError
+from shoebox.errors import ImageError, ShoeboxError
+from shoebox.widgets._log import log_to_the_server
 
 __all__ = ["Desk", "Handler", "MessageError", "Reply", "Request"]
 
@@ -104,7 +104,7 @@ class Desk:
         self._max_bytes = max_bytes
         self._memory = _Memory()
         self._lock = threading.RLock()
-        _log_to_the_server()
+        log_to_the_server()
 
     def attach(self, widget: Any) -> None:
         """Answer every custom message of an ipywidgets or anywidget `widget` from now on."""
@@ -142,10 +142,10 @@ class Desk:
             reply = self._handlers[request.kind](request)
             answered = ({"id": request.id, "ok": True, **reply.fields}, list(reply.buffers))
         except ShoeboxError as error:
-            answered = ({"id": request.id, "ok": False, "error": str(error)}, [])
+            answered = ({"id": request.id, "ok": False, "error": str(error), **_code(error)}, [])
         except Exception:
             _LOG.exception("The request %r failed", request.kind)
-            answered = ({"id": request.id, "ok": False, "error": _UNEXPECTED}, [])
+            answered = ({"id": request.id, "ok": False, "error": _UNEXPECTED, "code": "unexpected"}, [])
         self._memory.keep(request.id, *answered)
         return answered
 
@@ -185,18 +185,11 @@ def _refusal(content: object, sentence: str) -> dict[str, Any]:
     return {"id": request_id if _short_text(request_id, _MAX_ID_CHARS) else "", "ok": False, "error": sentence}
 
 
+def _code(error: ShoeboxError) -> dict[str, str]:
+    """What the page looks up to say it in the person's language."""
+    code = f"image_{error.cause}" if isinstance(error, ImageError) else getattr(error, "code", "")
+    return {"code": code} if code else {}
+
+
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 2**20:.1f} MB"
-
-
-def _log_to_the_server() -> None:
-    # What a callback prints or raises is shown nowhere under Voila; only the process's own stderr reaches its log.
-    if sys.__stderr__ is not None and not any(isinstance(handler, _ServerLog) for handler in _LOG.handlers):
-        _LOG.addHandler(_ServerLog(sys.__stderr__))
-
-
-class _ServerLog(logging.StreamHandler[Any]):
-    def __init__(self, stream: Any) -> None:
-        super().__init__(stream)
-        self.setLevel(logging.WARNING)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -1,11 +1,11 @@
-"""The visitor's widget: take one picture, show one answer. It knows nothing of classifiers."""
+"""The visitor's widget: take pictures, show answers, hear what the person says. It knows nothing of classifiers."""
 
 from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import anywidget
 import traitlets
@@ -13,24 +13,29 @@ import traitlets
 from shoebox.errors import ImageError
 from shoebox.widgets._messages import Desk, MessageError, Reply, Request
 from shoebox.widgets._modules import join_modules
+from shoebox.widgets._texts import read_texts, texts_of
 
-__all__ = ["CONFIDENCE", "LIMITS", "TEXTS", "Answer", "Uploader", "confidence"]
+__all__ = ["CONFIDENCE", "LIMITS", "Answer", "Heat", "Uploader", "Verdict", "confidence"]
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MAX_NAME_CHARS = 120
+_MAX_RECEIPT_CHARS = 40
 _UNSURE_BELOW = 0.6
 _UNSURE_WITHIN = 0.15
+_READ_ONLY = "Nothing on this page can be set from outside. Reload the page."
 
 LIMITS: dict[str, int] = {
     "max_bytes": 8 * 2**20,  # a browser never sends more, and the kernel takes no more
-    "shrink_over_bytes": 2**20,
-    "shrink_over_px": 2000,
-    "side_px": 1280,
+    "max_pictures": 50,  # in one go
+    "shrink_over_bytes": 2**18,
+    "side_px": 640,  # to which a large picture is made smaller; one and a half times as large is left alone
     "ping_timeout_ms": 5_000,
     "answer_timeout_ms": 60_000,
+    "pulse_ms": 15_000,  # how often the page looks whether its kernel is still there
+    "idle_s": 0,  # after which the kernel is put to sleep; 0: not known
 }
 
-# From which probability on which words are used; the first that fits. Keys of TEXTS.
+# From which probability on which words are used; the first that fits. Keys of the texts.
 CONFIDENCE: tuple[tuple[float, str], ...] = (
     (0.97, "almost_surely"),
     (0.85, "very_probably"),
@@ -38,39 +43,17 @@ CONFIDENCE: tuple[tuple[float, str], ...] = (
     (0.00, "perhaps"),
 )
 
-TEXTS: dict[str, str] = {
-    "choose": "Choose a picture",
-    "choose_another": "Choose another picture",
-    "hint": "or drop it here, or paste it",
-    "kinds": "JPEG, PNG, WebP, GIF, BMP or AVIF. Large photos are made smaller before they are sent.",
-    "loading": "Connecting …",
-    "ready": "Ready for a picture.",
-    "preparing": "Opening the picture …",
-    "sending": "Looking at the picture …",
-    "only_first": "One picture at a time: only the first is used.",
-    "done": "Answer: {label}, {percent}.",
-    "answer_region": "Answer",
-    "alt": "The picture that was looked at: {name}",
-    "best": "The best guesses",
-    "bar": "{label}: {percent}",
-    "almost_surely": "Almost surely",
-    "very_probably": "Very probably",
-    "probably": "Probably",
-    "perhaps": "Perhaps",
-    "unsure": "Unsure between {first} and {second}; a little more like",
-    "sure_part": "{percent} sure",
-    "took": "Answered in {ms} ms.",
-    "more_than": "over {percent}",
-    "less_than": "under {percent}",
-    "classes": "What it knows ({count})",
-    "more_classes": "and {count} more",
-    "no_answer": "The server does not answer. Reload the page.",
-    "too_slow": "The answer took too long. Try again, or reload the page.",
-    "empty": "This file is empty (0 bytes). Choose another picture.",
-    "not_opened": "This file cannot be opened as a picture, and it is too large to send as it is. "
-                  "Save it as JPEG or PNG and try again.",
-    "no_file": "There was no picture in that. Choose, drop or paste a picture file.",
-}
+
+@dataclass(frozen=True)
+class Heat:
+    """Where the network looked: `values` are width x height bytes, row by row from the top, 255 is most.
+
+    They cover the whole preview, whatever their own size.
+    """
+
+    values: bytes
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -91,8 +74,18 @@ class Answer:
         Size of the preview.
     elapsed_ms : float
         From the bytes to the answer, in milliseconds.
-    note : str
-        A sentence that the person should read with the answer; empty for none.
+    known : bool or None
+        False when the picture is like none of the classes. None when that is not known.
+    p_value : float or None
+        Share of held-out pictures at least this strange, 0 to 1 (lower is stranger).
+    label_set : sequence of str, or None
+        All classes that are plausible; empty when it is not sure to be any. None when that is not known.
+    heat : Heat or None
+        Where the network looked.
+    number : int
+        By which the person can speak of this picture in a `Verdict`.
+    hidden : bool
+        The answer stays in the kernel; the page shows the preview and asks the person.
     """
 
     label: str
@@ -102,11 +95,38 @@ class Answer:
     width_px: int
     height_px: int
     elapsed_ms: float
-    note: str = ""
+    known: bool | None = None
+    p_value: float | None = None
+    label_set: Sequence[str] | None = None
+    heat: Heat | None = None
+    number: int = 0
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a person says of a picture.
+
+    Attributes
+    ----------
+    number : int
+        Of the `Answer`.
+    says : "right", "label" or "none"
+        That the answer is right, that it is another class, or that it is none of them.
+    label : int or None
+        Which class, as its place in the list of classes, when `says` is "label".
+    keep : bool
+        The person agrees that the picture is kept.
+    """
+
+    number: int
+    says: Literal["right", "label", "none"]
+    label: int | None
+    keep: bool
 
 
 def confidence(top: Sequence[tuple[str, float]]) -> str:
-    """Key of the words for the best probabilities, as `TEXTS` has them.
+    """Key of the words for the best probabilities, as the texts have them.
 
     Examples
     --------
@@ -122,47 +142,71 @@ def confidence(top: Sequence[tuple[str, float]]) -> str:
 
 
 class Uploader(anywidget.AnyWidget):
-    """A card that takes a picture by choosing, dropping or pasting, and shows the answer.
+    """A card that takes pictures by choosing, dropping, pasting or the camera, and shows the answers.
+
+    All that a visitor sends is checked; nothing of its state can be set from the page.
 
     Parameters
     ----------
     on_picture : callable
         `on_picture(data, name) -> Answer`, called in the kernel with the file's bytes (at most 8 MB) and its
         name (at most 120 characters). It refuses with a `ShoeboxError`, whose sentence the person reads.
-    title, intro : str
-        Heading and one sentence above the card.
-    facts : sequence of str
-        Lines below the card.
-    classes : sequence of str
-        What it knows, for a list that can be unfolded.
-    classes_total : int, optional
-        How many there are, when `classes` are only the first of them.
+    on_verdict : callable, optional
+        `on_verdict(verdict) -> str`: the number under which the picture is kept, empty when it is not.
+    on_forget : callable, optional
+        `on_forget(number)`: delete what is kept under this number, or refuse with a `ShoeboxError`.
+    about : mapping, optional
+        What stands round the card, as JSON: `title` and `intro` (a text, or a text by language), `classes`,
+        `classes_total`, `model` (`name`, `date`, `accuracy`, `count`), `card` (plain text), `stage` ("live",
+        "supervised" or "shadow"), `keep_days` (0: nothing is ever kept) and `counted` (answers are counted).
     problem : str
         Shown in place of the card when there is nothing to ask; empty when all is well.
-    texts : mapping of str to str
-        Replaces entries of `TEXTS`.
+    texts : mapping of str to mapping, optional
+        Texts by language, as `read_texts` gives them; the first is for those who read none of them.
+    limits : mapping of str to int
+        Replaces entries of `LIMITS`.
     """
 
     _esm = join_modules(_STATIC / "uploader.js")
-    _css = _STATIC / "uploader.css"
+    _css = "".join((_STATIC / name).read_text("utf-8") for name in ("uploader/answer.css", "uploader.css"))
 
-    texts = traitlets.Dict(value_trait=traitlets.Unicode()).tag(sync=True)
+    texts = traitlets.Dict().tag(sync=True)
     limits = traitlets.Dict(value_trait=traitlets.Int()).tag(sync=True)
     about = traitlets.Dict().tag(sync=True)
     problem = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, on_picture: Callable[[bytes, str], Answer], *, title: str = "", intro: str = "",
-                 facts: Sequence[str] = (), classes: Sequence[str] = (), classes_total: int | None = None,
-                 problem: str = "", texts: Mapping[str, str] | None = None) -> None:
-        about = {"title": title, "intro": intro, "facts": list(facts), "classes": list(classes),
-                 "classes_total": len(classes) if classes_total is None else classes_total}
-        super().__init__(texts={**TEXTS, **(texts or {})}, limits=dict(LIMITS), about=about, problem=problem)
+    def __init__(self, on_picture: Callable[[bytes, str], Answer], *,
+                 on_verdict: Callable[[Verdict], str] | None = None, on_forget: Callable[[str], None] | None = None,
+                 about: Mapping[str, Any] | None = None, problem: str = "",
+                 texts: Mapping[str, Mapping[str, str]] | None = None, limits: Mapping[str, int] | None = None) -> None:
+        chosen = read_texts() if texts is None else texts
+        super().__init__(texts={language: dict(words) for language, words in chosen.items()},
+                         limits={**LIMITS, **(limits or {})}, about=dict(about or {}), problem=problem)
         self._on_picture = on_picture
-        self._desk = Desk({"hello": self._hello, "picture": self._picture}, max_bytes=LIMITS["max_bytes"])
+        self._on_verdict = on_verdict
+        self._on_forget = on_forget
+        handlers = {"hello": self._hello, "picture": self._picture}
+        if on_verdict is not None:
+            handlers["verdict"] = self._verdict
+        if on_forget is not None:
+            handlers["forget"] = self._forget
+        self._desk = Desk(handlers, max_bytes=self.limits["max_bytes"])
         self._desk.attach(self)
 
     def __repr__(self) -> str:
         return f"Uploader({self.about.get('title', '')!r})"
+
+    def _handle_msg(self, msg: Any) -> None:
+        """Messages of the page: requests, and the wish to see the state. Anything else changes nothing."""
+        try:
+            data = msg["content"]["data"]
+            wanted = data["method"] in ("custom", "request_state") and (data["method"] != "custom" or "content" in data)
+        except (KeyError, TypeError):
+            wanted = False
+        if wanted:
+            super()._handle_msg(msg)
+        else:
+            self.send({"id": "", "ok": False, "error": _READ_ONLY})
 
     def _hello(self, request: Request) -> Reply:
         return Reply()
@@ -172,19 +216,43 @@ class Uploader(anywidget.AnyWidget):
         if len(request.buffers) != 1:
             raise MessageError(f"One picture was expected; {len(request.buffers)} came. Choose a picture.")
         if request.buffers[0].nbytes == 0:
-            raise ImageError("empty", self.texts["empty"])
+            raise ImageError("empty", texts_of("en")["empty"])
         answer = self._on_picture(request.buffers[0].tobytes(), name)
-        return Reply(_fields(answer), [answer.preview])
+        buffers = [answer.preview]
+        if answer.heat is not None and not answer.hidden:
+            buffers.append(answer.heat.values)
+        return Reply(_fields(answer), buffers)
+
+    def _verdict(self, request: Request) -> Reply:
+        assert self._on_verdict is not None
+        says = request.one_of("says", ("right", "label", "none"))
+        label = request.integer("label", high=100_000) if says == "label" else None
+        keep = request.fields.get("keep")
+        if not isinstance(keep, bool):
+            raise MessageError("The request 'verdict' needs 'keep' as true or false. Reload the page.")
+        verdict = Verdict(request.integer("number"), says, label, keep)  # type: ignore[arg-type]
+        return Reply({"receipt": self._on_verdict(verdict)})
+
+    def _forget(self, request: Request) -> Reply:
+        assert self._on_forget is not None
+        self._on_forget(request.text("receipt", max_chars=_MAX_RECEIPT_CHARS))
+        return Reply()
 
 
 def _fields(answer: Answer) -> dict[str, Any]:
-    return {
+    shown = {"number": answer.number, "hidden": answer.hidden, "width_px": answer.width_px,
+             "height_px": answer.height_px}
+    if answer.hidden:
+        return shown  # nothing of the answer leaves the kernel
+    heat = answer.heat
+    return shown | {
         "label": answer.label,
         "probability": float(answer.probability),
         "top": [[label, float(probability)] for label, probability in answer.top],
         "confidence": confidence(answer.top),
         "elapsed_ms": float(answer.elapsed_ms),
-        "width_px": answer.width_px,
-        "height_px": answer.height_px,
-        "note": answer.note,
+        "known": answer.known,
+        "p_value": None if answer.p_value is None else float(answer.p_value),
+        "label_set": None if answer.label_set is None else list(answer.label_set),
+        "heat": None if heat is None else [heat.width, heat.height],
     }

@@ -1,42 +1,44 @@
 // @ts-check
 /**
- * The visitor's card: choose, drop or paste a picture; read the answer.
+ * The visitor's card: choose, drop, paste or take pictures; read the answers.
  *
  * The kernel is asked by requests with `kind` and `id`, and every request has a time-out. What a person or a model
  * named is only ever set as text. All listeners, timers and object URLs end with one AbortController.
  *
  * @typedef {import("./uploader/line.js").Model} Model
+ * @typedef {import("./uploader/answer.js").Result} Result
+ * @typedef {{say(state: import("./uploader/view.js").State, sentence: string): void,
+ *   far(done: number, total: number): void}} Status
  */
 
 import { Sentence, Silence, createLine, shakeHands } from "./uploader/line.js";
 import { prepare } from "./uploader/picture.js";
-import { addCard, addFacts, addHeading, createScreen } from "./uploader/view.js";
-import { element } from "./uploader/words.js";
-
-/**
- * The first picture file of a drop or a paste, or null.
- * @param {DataTransfer | null} data
- */
-const firstFile = (data) => data?.files?.[0] ?? null;
+import { createResults } from "./uploader/results.js";
+import { createForget } from "./uploader/verdict.js";
+import { addCard, addFacts, addHeading, createStatus } from "./uploader/view.js";
+import { watchKernel } from "./uploader/pulse.js";
+import { chooseTexts, element, fill } from "./uploader/words.js";
 
 /**
  * Choose, drop and paste.
- * @param {{root: HTMLElement, drop: HTMLElement, input: HTMLInputElement}} parts
- * @param {(file: File | null, count: number) => void} take
+ * @param {{root: HTMLElement, drop: HTMLElement, inputs: HTMLInputElement[]}} parts
+ * @param {(files: File[]) => void} take
  * @param {AbortSignal} signal
  */
-function listen({ root, drop, input }, take, signal) {
+function listen({ root, drop, inputs }, take, signal) {
   const options = { signal };
   // Under Voila the page is ours: a file dropped beside the card must not navigate away and end the kernel.
   const ground = document.body.dataset.voila ? document.documentElement : root;
   const carriesFiles = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
   const mark = (/** @type {boolean} */ over) => drop.toggleAttribute("data-over", over);
 
-  input.addEventListener("change", () => {
-    const files = Array.from(input.files ?? []);
-    input.value = ""; // so that the same file can be chosen again
-    if (files.length) take(files[0], files.length);
-  }, options);
+  for (const input of inputs) {
+    input.addEventListener("change", () => {
+      const files = Array.from(input.files ?? []);
+      input.value = ""; // so that the same file can be chosen again
+      if (files.length) take(files);
+    }, options);
+  }
   ground.addEventListener("dragover", (event) => {
     if (!carriesFiles(event)) return;
     event.preventDefault();
@@ -49,91 +51,157 @@ function listen({ root, drop, input }, take, signal) {
     mark(false);
     if (!carriesFiles(event)) return;
     event.preventDefault();
-    take(firstFile(event.dataTransfer), event.dataTransfer?.files.length ?? 0);
+    take(Array.from(event.dataTransfer?.files ?? []));
   }, options);
   document.addEventListener("paste", (event) => {
     const target = /** @type {HTMLElement | null} */ (event.target);
     const typing = target?.isContentEditable || target?.tagName === "TEXTAREA";
-    const file = firstFile(event.clipboardData);
-    if (!file || typing || root.offsetParent === null) return;
+    const files = Array.from(event.clipboardData?.files ?? []);
+    if (!files.length || typing || root.offsetParent === null) return;
     event.preventDefault();
-    take(file, event.clipboardData?.files.length ?? 1);
+    take(files);
   }, options);
 }
 
-/** @param {unknown} error @param {string} silence what to say when nothing came back in time */
-const sentenceOf = (error, silence) => (error instanceof Sentence ? error.message : silence);
+/**
+ * What to say of an error: the kernel's sentence, in the reader's language where there is one, or that it was silent.
+ * @param {Record<string, string>} texts
+ */
+function createSayer(texts) {
+  return (/** @type {unknown} */ error, /** @type {string} */ silence, /** @type {string} */ name = "") => {
+    if (!(error instanceof Sentence)) return silence;
+    const known = texts._code === "en" ? "" : texts[error.code];
+    return known ? fill(known, { name }) : error.message;
+  };
+}
 
 /**
- * What happens to a picture, from the hand to the answer. The newest wins: what comes late for an older one is dropped.
+ * What happens to pictures, from the hand to the answer. The newest wins: what comes late for older ones is dropped.
  * @param {ReturnType<typeof createLine>} ask
- * @param {ReturnType<typeof createScreen>} screen
+ * @param {Status} status
+ * @param {ReturnType<typeof createResults>} results
  * @param {Record<string, number>} limits
  * @param {Record<string, string>} texts
  * @param {AbortSignal} signal
  */
-function createTaker(ask, screen, limits, texts, signal) {
+function createTaker(ask, status, results, limits, texts, signal) {
+  const sayOf = createSayer(texts);
   let turn = 0;
 
-  /** @param {File} file @param {() => boolean} current @param {string} remark */
-  async function answerFor(file, current, remark) {
-    const alive = ask("ping", {}, [], limits.ping_timeout_ms).catch(() => { throw new Sentence(texts.no_answer); });
-    const [bytes] = await Promise.all([prepare(file, limits, texts), alive]);
-    if (!current()) return;
-    screen.say("working", `${texts.sending}${remark}`);
-    const { reply, buffers } = await ask("picture", { name: file.name }, [bytes], limits.answer_timeout_ms);
-    if (current()) screen.show(/** @type {any} */ (reply), buffers[0], file.name);
+  /** @param {File} file @param {() => boolean} current @param {(sentence: string) => void} say @param {string} sending */
+  async function answerFor(file, current, say, sending) {
+    const alive = ask("ping", {}, [], limits.ping_timeout_ms).catch(() => { throw new Silence("ping"); });
+    const [sent] = await Promise.all([prepare(file, limits, texts), alive]);
+    if (!current()) return null;
+    say(sending);
+    const { reply, buffers } = await ask("picture", { name: file.name }, [sent.bytes], limits.answer_timeout_ms);
+    return current() ? results.make(file.name, /** @type {any} */ (reply), buffers, { ...sent, bytes: new ArrayBuffer(0) })
+      : null;
   }
 
-  /** @param {File | null} file @param {number} count */
-  return async function take(file, count) {
+  /** @param {File[]} files @param {() => boolean} current */
+  async function takeEach(files, current) {
+    const total = files.length;
+    for (const [place, file] of files.entries()) {
+      const where = { number: String(place + 1), total: String(total) };
+      const words = (/** @type {string} */ one, /** @type {string} */ several) => (total > 1 ? fill(several, where) : one);
+      const say = (/** @type {string} */ sentence) => status.say("working", sentence);
+      status.far(place, total);
+      say(words(texts.preparing, texts.preparing_one_of));
+      try {
+        const result = await answerFor(file, current, say, words(texts.sending, texts.sending_one_of));
+        if (!result || !current()) return;
+        results.add(result);
+      } catch (error) {
+        if (!current()) return;
+        if (!(error instanceof Sentence || error instanceof Silence)) console.warn("[shoebox]", error);
+        const silent = error instanceof Silence && error.message === "ping";
+        const sentence = sayOf(error, silent ? texts.no_answer : texts.too_slow, file.name);
+        if (total === 1 || silent) return status.say("error", sentence);
+        results.add({ name: file.name, answer: null, sentence, url: "", heat: null, sent: null, nodes: null });
+      }
+    }
+    status.far(total, total);
+    status.say("done", results.summary(total));
+  }
+
+  /** @param {File[]} files */
+  return async function take(files) {
     const mine = ++turn;
     const current = () => mine === turn && !signal.aborted;
-    screen.clear();
-    if (!file) return screen.say("error", texts.no_file);
-    const remark = count > 1 ? ` ${texts.only_first}` : "";
-    screen.say("working", `${texts.preparing}${remark}`);
-    try {
-      await answerFor(file, current, remark);
-    } catch (error) {
-      if (!current()) return;
-      if (!(error instanceof Sentence || error instanceof Silence)) console.warn("[shoebox]", error);
-      screen.say("error", sentenceOf(error, texts.too_slow));
-    }
+    results.clear();
+    status.far(1, 1);
+    if (!files.length) return status.say("error", texts.no_file);
+    results.remark(files.length > limits.max_pictures
+      ? fill(texts.only_first, { count: String(limits.max_pictures) }) : "");
+    await takeEach(files.slice(0, limits.max_pictures), current);
   };
+}
+
+/**
+ * Say so when the kernel is put to sleep, ends, or cannot be reached.
+ * @param {Status} status
+ * @param {HTMLElement} root
+ * @param {Record<string, number>} limits
+ * @param {Record<string, string>} texts
+ * @param {AbortSignal} signal
+ */
+function keepAnEyeOn(status, root, limits, texts, signal) {
+  let used = Date.now();
+  const look = watchKernel(limits, signal, (news) => {
+    const slept = limits.idle_s > 0 && Date.now() - used >= limits.idle_s * 1000;
+    const minutes = String(Math.max(1, Math.round(limits.idle_s / 60)));
+    if (news === "gone") status.say("asleep", slept ? fill(texts.asleep, { minutes }) : texts.ended);
+    else if (news === "silent") status.say("error", texts.no_answer);
+    else if (root.dataset.state === "error") status.say("ready", texts.ready);
+  });
+  return { used: () => { used = Date.now(); }, look };
 }
 
 /** @param {{model: Model, el: HTMLElement}} context */
 function render({ model, el }) {
   const controller = new AbortController();
   const { signal } = controller;
-  const texts = model.get("texts");
+  const texts = chooseTexts(model.get("texts"), navigator.languages);
   const about = model.get("about");
   const problem = model.get("problem");
+  const limits = model.get("limits");
 
-  const root = element("section", "sbx-app");
+  const root = element("section", "sbx-app", "", { lang: texts._code });
+  if (document.body.dataset.voila) document.documentElement.lang = texts._code;
   el.append(root);
-  addHeading(about, root);
-  const card = problem ? null : addCard(texts, root);
-  const screen = createScreen(root, card?.label, texts);
+  addHeading(about, texts, root);
+  const card = problem ? null : addCard(about, texts, root);
+  const status = createStatus(root, texts, card?.inputs ?? []);
   if (!card) {
-    screen.say("error", problem);
+    status.say("error", problem);
     return () => controller.abort();
   }
 
-  addFacts(about, texts, root);
-  screen.say("loading", texts.loading);
   const ask = createLine(model, signal);
-  listen({ root, ...card }, createTaker(ask, screen, model.get("limits"), texts, signal), signal);
+  const sayOf = createSayer(texts);
+  const sentenceOf = (/** @type {unknown} */ error) => sayOf(error, texts.no_answer);
+  /** @param {string} kind @param {Record<string, any>} fields */
+  const speak = async (kind, fields) => (await ask(kind, fields, [], limits.ping_timeout_ms)).reply;
+  const results = createResults(root, card.label, about, texts, speak, sentenceOf);
+  addFacts(about, texts, root, about.keep_days > 0 ? [createForget(texts, speak, sentenceOf)] : []);
+  status.say("loading", texts.loading);
+  const take = createTaker(ask, status, results, limits, texts, signal);
+  const eye = keepAnEyeOn(status, root, limits, texts, signal);
+  listen({ root, ...card }, (files) => {
+    if (root.dataset.state === "asleep") return;
+    eye.used();
+    take(files).then(() => { if (root.dataset.state === "error") eye.look(); });
+  }, signal);
   const stillLoading = () => !signal.aborted && root.dataset.state === "loading";
   shakeHands(ask, signal).then(
-    () => { if (stillLoading()) screen.say("ready", texts.ready); },
-    (error) => { if (stillLoading()) screen.say("error", sentenceOf(error, texts.no_answer)); },
+    () => { if (stillLoading()) status.say("ready", texts.ready); },
+    (error) => { if (stillLoading()) status.say("error", sentenceOf(error)); },
   );
 
   return () => {
     controller.abort();
-    screen.clear();
+    results.clear();
   };
 }
 

@@ -12,8 +12,14 @@
 const HELLO_EVERY_MS = 1000;
 const HELLO_FOR_MS = 20000;
 
-/** A sentence for the person. */
-export class Sentence extends Error {}
+/** A sentence for the person; `code` is the key under which other languages have it, or "". */
+export class Sentence extends Error {
+  /** @param {string | undefined} message @param {string} [code] */
+  constructor(message, code = "") {
+    super(message);
+    this.code = code;
+  }
+}
 
 /** No reply in time. */
 export class Silence extends Error {}
@@ -54,7 +60,7 @@ export function createLine(model, signal) {
       waiting.set(id, (answered) => {
         end();
         if (answered.reply.ok) resolve(answered);
-        else reject(new Sentence(answered.reply.error));
+        else reject(new Sentence(answered.reply.error, answered.reply.code));
       });
       model.send({ kind, id, ...fields }, undefined, buffers);
     });

@@ -1,19 +1,40 @@
 // @ts-check
-/** From the person's file to the bytes that are sent: as it is when it is small, else made smaller here. */
+/**
+ * From the person's file to the bytes that are sent: as it is when it is small, else made smaller here.
+ *
+ * @typedef {{width: number, height: number, bytes: number}} Measure
+ * @typedef {{bytes: ArrayBuffer, from: Measure | null, to: Measure | null, animated: boolean}} Prepared
+ */
 
 import { Sentence } from "./line.js";
 
-const JPEG_QUALITY = 0.92;
+const JPEG_QUALITY = 0.9;
+const LEAVE_UP_TO = 1.5; // times the side to which a large picture is made smaller
+const LONGEST_PX = 4096;
 
 /**
- * Width and height so that the longer side is at most `side`.
+ * Width and height so that the longer side is at most `side`, and the shorter still at least `short` if it was.
  * @param {number} width
  * @param {number} height
  * @param {number} side
+ * @param {number} [short]
  */
-export function fit(width, height, side) {
-  const scale = Math.min(1, side / Math.max(width, height));
+export function fit(width, height, side, short = 0) {
+  const wanted = Math.max(side / Math.max(width, height), short / Math.min(width, height));
+  const scale = Math.min(1, wanted, LONGEST_PX / Math.max(width, height));
   return { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) };
+}
+
+/**
+ * Whether a file's first bytes say that it has several frames.
+ * @param {Uint8Array} bytes
+ */
+export function isAnimated(bytes) {
+  const text = new TextDecoder("latin1").decode(bytes);
+  if (text.startsWith("GIF8")) return text.split("\x21\xf9\x04").length > 2;
+  if (text.startsWith("RIFF") && text.slice(8, 16) === "WEBPVP8X") return (bytes[20] & 2) !== 0;
+  if (text.startsWith("PNG", 1)) return text.slice(0, text.indexOf("IDAT") >>> 0).includes("acTL");
+  return text.slice(4, 12) === "ftypavis";
 }
 
 /**
@@ -21,17 +42,22 @@ export function fit(width, height, side) {
  * @param {File} file
  * @param {Record<string, number>} limits
  * @param {Record<string, string>} texts
- * @returns {Promise<ArrayBuffer>}
+ * @returns {Promise<Prepared>}
  */
 export async function prepare(file, limits, texts) {
   if (file.size === 0) throw new Sentence(texts.empty);
+  const animated = isAnimated(new Uint8Array(await file.slice(0, limits.max_bytes).arrayBuffer()));
   const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
   try {
-    const large = bitmap && Math.max(bitmap.width, bitmap.height) > limits.shrink_over_px;
-    const smaller = bitmap && (large || file.size > limits.shrink_over_bytes) ? await shrink(bitmap, limits.side_px) : null;
-    if (smaller) return await smaller.arrayBuffer();
+    const large = bitmap && Math.max(bitmap.width, bitmap.height) > LEAVE_UP_TO * limits.side_px;
+    const smaller = bitmap && (large || file.size > limits.shrink_over_bytes) ? await shrink(bitmap, limits) : null;
+    if (smaller && bitmap && smaller.blob.size < file.size) {
+      const from = { width: bitmap.width, height: bitmap.height, bytes: file.size };
+      const to = { width: smaller.width, height: smaller.height, bytes: smaller.blob.size };
+      return { bytes: await smaller.blob.arrayBuffer(), from, to, animated };
+    }
     if (file.size > limits.max_bytes) throw new Sentence(texts.not_opened);
-    return await file.arrayBuffer();
+    return { bytes: await file.arrayBuffer(), from: null, to: null, animated };
   } finally {
     bitmap?.close();
   }
@@ -39,17 +65,19 @@ export async function prepare(file, limits, texts) {
 
 /**
  * @param {ImageBitmap} bitmap
- * @param {number} side
- * @returns {Promise<Blob | null>}
+ * @param {Record<string, number>} limits
+ * @returns {Promise<{blob: Blob, width: number, height: number} | null>}
  */
-function shrink(bitmap, side) {
-  const { width, height } = fit(bitmap.width, bitmap.height, side);
+async function shrink(bitmap, limits) {
+  const { width, height } = fit(bitmap.width, bitmap.height, limits.side_px, limits.short_px);
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
-  if (!context) return Promise.resolve(null);
+  if (!context) return null;
   context.fillStyle = "white"; // what is transparent becomes white, as in the kernel
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+  /** @type {Blob | null} */
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+  return blob && { blob, width, height };
 }

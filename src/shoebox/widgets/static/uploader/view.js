@@ -1,47 +1,74 @@
 // @ts-check
-/**
- * The parts of the page: heading, card, answer, facts.
- *
- * @typedef {{label: string, probability: number, top: [string, number][], confidence: string, elapsed_ms: number,
- *   width_px: number, height_px: number, note: string}} Answer
- * @typedef {"loading" | "ready" | "working" | "done" | "error"} State
- */
+/** What stands still on the page: heading, card, status line, facts. */
 
-import { element, fill, percent } from "./words.js";
+import { element, fill, inLanguage, number } from "./words.js";
+
+/** @typedef {"loading" | "ready" | "working" | "done" | "error" | "asleep"} State */
 
 const ACCEPT = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/avif";
-
-/**
- * @param {Record<string, any>} about
- * @param {HTMLElement} root
- */
-export function addHeading(about, root) {
-  if (!about.title && !about.intro) return;
-  const header = element("header", "sbx-header");
-  if (about.title) header.append(element("h1", "sbx-title", about.title));
-  if (about.intro) header.append(element("p", "sbx-intro", about.intro));
-  root.append(header);
-}
 
 /**
  * @param {Record<string, any>} about
  * @param {Record<string, string>} texts
  * @param {HTMLElement} root
  */
-export function addFacts(about, texts, root) {
-  const footer = element("footer", "sbx-facts");
-  for (const fact of about.facts ?? []) footer.append(element("p", "", fact));
-  if (about.classes?.length) {
-    const details = element("details", "sbx-classes");
-    const more = about.classes_total - about.classes.length;
-    details.append(element("summary", "", fill(texts.classes, { count: String(about.classes_total) })));
-    const list = element("ul");
-    for (const name of about.classes) list.append(element("li", "", name));
-    if (more > 0) list.append(element("li", "sbx-more", fill(texts.more_classes, { count: String(more) })));
-    details.append(list);
-    footer.append(details);
+export function addHeading(about, texts, root) {
+  const title = inLanguage(about.title, texts);
+  const intro = inLanguage(about.intro, texts);
+  if (!title && !intro) return;
+  const header = element("header", "sbx-header");
+  if (title) header.append(element("h1", "sbx-title", title));
+  if (intro) header.append(element("p", "sbx-intro", intro));
+  root.append(header);
+}
+
+/** @param {Record<string, any>} model @param {Record<string, string>} texts */
+function modelLine(model, texts) {
+  const parts = [];
+  if (model.name) parts.push(fill(texts.fact_model, { name: model.name }));
+  if (model.date) parts.push(fill(texts.fact_date, { date: model.date }));
+  if (model.count) {
+    const share = number(model.accuracy, texts, { style: "percent", maximumFractionDigits: 1 });
+    parts.push(fill(texts.fact_accuracy, { percent: share, count: number(model.count, texts) }));
   }
-  if (footer.childElementCount) root.append(footer);
+  return parts.join(" · ");
+}
+
+/** @param {Record<string, any>} about @param {Record<string, string>} texts */
+function createClasses(about, texts) {
+  const shown = about.classes.slice(0, about.classes_shown ?? about.classes.length);
+  const details = element("details", "sbx-classes");
+  const more = about.classes_total - shown.length;
+  details.append(element("summary", "", fill(texts.classes, { count: number(about.classes_total, texts) })));
+  const list = element("ul");
+  for (const name of shown) list.append(element("li", "", name));
+  if (more > 0) list.append(element("li", "sbx-more", fill(texts.more_classes, { count: number(more, texts) })));
+  details.append(list);
+  return details;
+}
+
+/**
+ * @param {Record<string, any>} about
+ * @param {Record<string, string>} texts
+ * @param {HTMLElement} root
+ * @param {HTMLElement[]} more
+ */
+export function addFacts(about, texts, root, more = []) {
+  const footer = element("footer", "sbx-facts");
+  const line = modelLine(about.model ?? {}, texts);
+  const privacy = about.keep_days > 0 ? texts.privacy_feedback : texts.privacy;
+  const stage = about.stage === "live" ? texts.stage_live : "";
+  for (const fact of [line, privacy, about.counted ? texts.privacy_counted : "", stage].filter(Boolean)) {
+    footer.append(element("p", "", fact));
+  }
+  if (about.classes?.length) footer.append(createClasses(about, texts));
+  if (about.card) {
+    const card = element("details", "sbx-classes");
+    card.append(element("summary", "", texts.card), element("div", "sbx-card-text", about.card));
+    footer.append(card);
+  }
+  footer.append(...more);
+  root.append(footer);
 }
 
 /** The framed picture over the button. Drawn, so that nothing has to be fetched. */
@@ -61,102 +88,55 @@ function drawIcon() {
 }
 
 /**
+ * The card that takes pictures. The camera's button is shown where fingers are.
+ * @param {Record<string, any>} about
  * @param {Record<string, string>} texts
  * @param {HTMLElement} root
  */
-export function addCard(texts, root) {
+export function addCard(about, texts, root) {
+  const stage = { shadow: texts.stage_shadow, supervised: texts.stage_supervised }[/** @type {string} */ (about.stage)];
+  if (stage) root.append(element("p", "sbx-stage", stage));
   const id = `sbx-file-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
   const drop = element("div", "sbx-drop");
-  const input = element("input", "sbx-file", "", { type: "file", id, accept: ACCEPT });
+  const input = element("input", "sbx-file", "", { type: "file", id, accept: ACCEPT, multiple: "" });
   const label = element("label", "sbx-button", texts.choose, { for: id });
+  const camera = element("input", "sbx-file sbx-camera", "", { type: "file", id: `${id}-camera`, accept: "image/*",
+                                                               capture: "environment" });
+  const cameraLabel = element("label", "sbx-button sbx-second sbx-camera", texts.camera, { for: camera.id });
   const words = element("div", "sbx-drop-words");
   words.append(element("p", "sbx-hint", texts.hint), element("p", "sbx-kinds", texts.kinds));
-  drop.append(drawIcon(), input, label, words);
+  drop.append(drawIcon(), camera, cameraLabel, input, label, words);
   root.append(drop);
-  return { drop, input, label };
+  return { drop, inputs: [input, camera], label };
 }
 
 /**
- * The three bars: a list that reads as text, the bars beside it only drawn.
- * @param {Answer} answer
- * @param {Record<string, string>} texts
- */
-function createBars(answer, texts) {
-  const list = element("ul", "sbx-bars", "", { "aria-label": texts.best, role: "list" });
-  for (const [label, probability] of answer.top) {
-    const share = percent(probability, texts);
-    const row = element("li", "sbx-bar", "", { "aria-label": fill(texts.bar, { label, percent: share }) });
-    const track = element("span", "sbx-track", "", { "aria-hidden": "true" });
-    const bar = element("span", "sbx-fill");
-    bar.style.width = `${Math.round(Math.min(1, Math.max(0, probability)) * 1000) / 10}%`;
-    track.append(bar);
-    row.append(element("span", "sbx-bar-label", label), element("span", "sbx-bar-percent", share), track);
-    list.append(row);
-  }
-  return list;
-}
-
-/**
- * @param {Answer} answer
- * @param {string} url of the preview
- * @param {string} name of the file
- * @param {Record<string, string>} texts
- */
-function createAnswer(answer, url, name, texts) {
-  const figure = element("figure", "sbx-figure");
-  const image = element("img", "sbx-preview", "", { src: url, alt: fill(texts.alt, { name }) });
-  image.width = answer.width_px;
-  image.height = answer.height_px;
-  figure.append(image);
-  const [first, second] = answer.top.map(([label]) => label);
-  const words = element("div", "sbx-words");
-  words.append(
-    element("p", "sbx-confidence", fill(texts[answer.confidence] ?? "", { first, second })),
-    element("h2", "sbx-label", answer.label),
-    element("p", "sbx-number", fill(texts.sure_part, { percent: percent(answer.probability, texts) })),
-    createBars(answer, texts),
-  );
-  if (answer.note) words.append(element("p", "sbx-note", answer.note));
-  words.append(element("p", "sbx-took", fill(texts.took, { ms: String(Math.max(1, Math.round(answer.elapsed_ms))) })));
-  return [figure, words];
-}
-
-/**
- * The status line and the place for the answer, and what can be done with them.
+ * The one permanent status line, how far it is with several pictures, and the way out when the kernel is gone.
  * @param {HTMLElement} root
- * @param {HTMLElement | undefined} button
  * @param {Record<string, string>} texts
+ * @param {HTMLInputElement[]} inputs
  */
-export function createScreen(root, button, texts) {
+export function createStatus(root, texts, inputs) {
   const status = element("p", "sbx-status", "", { role: "status", "aria-live": "polite" });
-  const box = element("article", "sbx-answer", "", { "aria-label": texts.answer_region });
-  /** @type {string | null} */
-  let previewUrl = null;
-  box.hidden = true;
-  root.append(status, box);
+  const progress = element("progress", "sbx-progress", "", { "aria-hidden": "true" });
+  const reload = element("button", "sbx-button sbx-reload", texts.reload, { type: "button" });
+  reload.onclick = () => location.reload();
+  progress.hidden = reload.hidden = true;
+  root.append(status, progress, reload);
 
-  /** @param {State} state @param {string} sentence */
-  function say(state, sentence) {
-    root.dataset.state = state;
-    status.textContent = sentence;
-  }
-
-  function clear() {
-    box.replaceChildren();
-    box.hidden = true;
-    if (previewUrl) URL.revokeObjectURL(previewUrl);
-    previewUrl = null;
-  }
-
-  /** @param {Answer} answer @param {DataView | undefined} preview @param {string} name */
-  function show(answer, preview, name) {
-    clear();
-    previewUrl = URL.createObjectURL(new Blob(preview ? [/** @type {any} */ (preview)] : [], { type: "image/jpeg" }));
-    box.replaceChildren(...createAnswer(answer, previewUrl, name, texts));
-    box.hidden = false;
-    if (button) button.textContent = texts.choose_another;
-    say("done", fill(texts.done, { label: answer.label, percent: percent(answer.probability, texts) }));
-  }
-
-  return { say, clear, show };
+  return {
+    /** @param {State} state @param {string} sentence */
+    say(state, sentence) {
+      root.dataset.state = state;
+      status.textContent = sentence;
+      reload.hidden = state !== "asleep";
+      for (const input of inputs) input.disabled = state === "asleep";
+    },
+    /** @param {number} done @param {number} total */
+    far(done, total) {
+      progress.hidden = total < 2 || done >= total;
+      progress.max = total;
+      progress.value = done;
+    },
+  };
 }

@@ -1,0 +1,188 @@
+"""What the server answers: the page, its line to the kernel, its scripts, and the health address."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import OrderedDict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.base.handlers import FileFindHandler
+from jupyter_server.services.kernels.connection.base import deserialize_binary_message, deserialize_msg_from_ws_v1
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from tornado.web import RequestHandler, StaticFileHandler
+from voila.static_file_handler import MultiStaticFileHandler, TemplateStaticFileHandler
+from voila.tornado.handler import TornadoVoilaHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+from shoebox.widgets._texts import closest, texts_of
+
+__all__ = ["ALLOWED_MESSAGES", "REPLACED", "Connection", "Health", "Line", "Page"]
+
+# What a page needs. Not shutdown_request: Voila's page says goodbye in another way.
+ALLOWED_MESSAGES = ["comm_open", "comm_close", "comm_msg", "comm_info_request", "kernel_info_request"]
+
+_CONTROL = "jupyter.widget.control"  # the only channel that a page opens by itself
+_MAX_OPENED = 20
+_MAX_PARTS = 200
+_RETRY_S = 20
+_WORTH_PACKING = {".js", ".css", ".json", ".map", ".svg", ".html"}
+_PACK_OVER_BYTES = 1024
+_PACKED_BYTES = 32 * 2**20
+
+
+class Page(TornadoVoilaHandler):
+    """The notebook. When all places are taken, a page that asks again by itself."""
+
+    async def get(self, path: str | None = None) -> None:
+        """Refuse before anything is started; anything but the page is only sent on to the files, of which none is."""
+        if not path:
+            self.kernel_manager.check_room()
+        await super().get(path)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """A sentence in the visitor's language."""
+        if status_code == 503:
+            self.set_header("Retry-After", str(_RETRY_S))
+        super().write_error(status_code, **kwargs)
+
+    def render_template(self, name: str, **ns: Any) -> Any:
+        """Voila's, with the texts of the page."""
+        language = closest(_accepted(self.request.headers.get("Accept-Language", "")))
+        return super().render_template(name, **ns, texts=texts_of(language), language=language, retry_s=_RETRY_S)
+
+
+class Line(VoilaKernelWebsocketHandler):
+    """The page's line to its kernel."""
+
+    async def open(self, kernel_id: str) -> None:
+        """Without delay: else every answer waits some 40 ms for the acknowledgement of the message before it."""
+        self.set_nodelay(True)
+        await super().open(kernel_id)
+
+
+class Connection(ZMQChannelsWebsocketConnection):
+    """Passes on what a page of ours sends, and nothing else: no widget is opened by a visitor, no code is run."""
+
+    _opened = 0
+
+    def handle_incoming_message(self, incoming_msg: Any) -> None:
+        """Drop, with a line in the log, what is malformed or not allowed."""
+        if not self.channels:
+            return
+        try:
+            kind, content = self._read(incoming_msg)
+            fault = self._fault(kind, content)
+        except Exception as error:  # whatever a stranger's bytes make json, struct or the session raise
+            fault = f"a message that cannot be read ({type(error).__name__})"
+        if fault:
+            self.log.warning("Not passed on to the kernel: %s", fault)
+            return
+        super().handle_incoming_message(incoming_msg)
+
+    def _fault(self, kind: object, content: Any) -> str:
+        if not isinstance(kind, str) or kind not in ALLOWED_MESSAGES:
+            return f"a message of type {str(kind)[:40]!r}"
+        if kind != "comm_open":
+            return ""
+        self._opened += 1
+        target = content.get("target_name") if isinstance(content, dict) else None
+        if target != _CONTROL or self._opened > _MAX_OPENED:
+            return f"the {self._opened}th request to open a channel ({str(target)[:40]!r})"
+        return ""
+
+    def _read(self, incoming: Any) -> tuple[object, Any]:
+        binary, newer = isinstance(incoming, bytes), self.subprotocol == "v1.kernel.websocket.jupyter.org"
+        n_parts = int.from_bytes(incoming[:8] if newer else incoming[:4], "little" if newer else "big") if binary else 0
+        if n_parts > _MAX_PARTS:  # the server would count to this number, whatever it is
+            raise ValueError("too many parts")
+        if newer:
+            _, parts = deserialize_msg_from_ws_v1(incoming)
+            header = self.session.unpack(parts[0])
+            kind = header["msg_type"]
+            return kind, self.session.unpack(parts[3]) if kind == "comm_open" else None
+        message = deserialize_binary_message(incoming) if isinstance(incoming, bytes) else json.loads(incoming)
+        return message["header"]["msg_type"], message.get("content")
+
+
+class Health(RequestHandler):
+    """For probes and load balancers: how full it is. Starts no kernel, as every GET of the page would."""
+
+    def get(self) -> None:
+        """JSON with `status`, `visitors`, `max_visitors` and `spare` kernels."""
+        kernels = self.settings["kernel_manager"]
+        full = kernels.visitors() >= kernels.max_visitors
+        self.set_header("Cache-Control", "no-store")
+        self.finish({"status": "full" if full else "ok", "visitors": kernels.visitors(),
+                     "max_visitors": kernels.max_visitors, "spare": len(kernels._spares())})
+
+    head = get
+
+
+class _Packed(StaticFileHandler):
+    """Scripts and styles compressed, once for all visitors; Voila sends them as they are."""
+
+    def set_headers(self) -> None:
+        super().set_headers()
+        path = Path(self.absolute_path or "")
+        if path.suffix not in _WORTH_PACKING or "Range" in self.request.headers:
+            return
+        self.set_header("Vary", "Accept-Encoding")
+        if "gzip" not in self.request.headers.get("Accept-Encoding", ""):
+            return
+        status = path.stat()
+        if status.st_size > _PACK_OVER_BYTES:
+            packed = _SHELF.take(path, status.st_mtime_ns)
+            self.set_header("Content-Encoding", "gzip")
+            self.get_content_size = lambda: len(packed)  # type: ignore[method-assign]  # only for this request
+            self.get_content = lambda abspath, start=None, end=None: packed  # type: ignore
+
+
+class _Shelf:
+    """Compressed files by path and time of change, the oldest forgotten when there are too many."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
+
+    def take(self, path: Path, changed_ns: int) -> bytes:
+        key = (path, changed_ns)
+        if key not in self._kept:
+            self._kept[key] = gzip.compress(path.read_bytes(), 6)
+            while sum(map(len, self._kept.values())) > _PACKED_BYTES:
+                self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+_SHELF = _Shelf()
+
+
+class _PackedStatic(_Packed, MultiStaticFileHandler):
+    pass
+
+
+class _PackedTemplate(_Packed, TemplateStaticFileHandler):
+    pass
+
+
+class _PackedFound(_Packed, FileFindHandler):
+    pass
+
+
+REPLACED = {TornadoVoilaHandler: Page, VoilaKernelWebsocketHandler: Line, MultiStaticFileHandler: _PackedStatic,
+            TemplateStaticFileHandler: _PackedTemplate, FileFindHandler: _PackedFound}
+
+
+@lru_cache(maxsize=256)
+def _accepted(header: str) -> tuple[str, ...]:
+    """The languages of an Accept-Language header, the dearest first."""
+    parts = [part.strip().split(";q=") for part in header[:200].split(",")]
+    return tuple(part[0] for part in sorted(parts, key=lambda part: -_weight(part)))
+
+
+def _weight(part: list[str]) -> float:
+    try:
+        return float(part[1]) if len(part) > 1 else 1.0
+    except ValueError:
+        return 0.0

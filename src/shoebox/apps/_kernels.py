@@ -1,0 +1,95 @@
+"""How many visitors there may be, and when a visitor's kernel ends.
+
+Each visitor is a kernel, that is a process with its own memory; Voila itself counts none of them, and keeps the kernel
+of a page that nobody ever opened.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado.web import HTTPError
+from traitlets import Float, Int
+
+__all__ = ["FULL", "CappedKernelManager"]
+
+FULL = "Too many visitors just now. Please try again in a minute."
+
+
+class CappedKernelManager(AsyncMappingKernelManager):
+    """Starts no kernel for a visitor beyond `max_visitors`. Spare kernels, heated for the next one, come on top.
+
+    A kernel whose page never came to life, or lost its line for good, is ended by `end_orphans`.
+    """
+
+    max_visitors = Int(8, config=True, help="How many visitors may have a kernel at the same time.")
+    arrive_s = Float(45.0, config=True, help="How long a page may take until its line to the kernel stands.")
+    away_s = Float(300.0, config=True, help="How long a line may be cut, as a phone does when its camera is opened.")
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._arriving = 0
+        self._met: set[str] = set()
+        self._alone_since: dict[str, float] = {}
+        super().__init__(**kwargs)
+
+    def visitors(self) -> int:
+        """How many kernels belong to a visitor, those that are only starting included."""
+        return len(self._visiting()) + self._arriving
+
+    def check_room(self) -> None:
+        """Refuse with status 503 when everybody's place is taken."""
+        if self.visitors() >= self.max_visitors:
+            raise HTTPError(503, reason=FULL)
+
+    async def start_kernel(self, **kwargs: Any) -> str:
+        """Start a kernel, for a visitor only if there is room. Its own chatter stays out of the log."""
+        kwargs["extra_arguments"] = [*(kwargs.get("extra_arguments") or ()), "--IPKernelApp.log_level=40"]
+        if (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True":
+            return str(await super().start_kernel(**kwargs))
+        self.check_room()
+        self._arriving += 1
+        try:
+            return str(await super().start_kernel(**kwargs))
+        finally:
+            self._arriving -= 1
+
+    async def end_orphans(self, now_s: float | None = None) -> list[str]:
+        """End the kernels that no page is connected to any more, or never was; their ids."""
+        now = time.monotonic() if now_s is None else now_s
+        visiting = self._visiting()
+        self._met &= visiting
+        self._alone_since = {key: since for key, since in self._alone_since.items() if key in visiting}
+        late = [kernel_id for kernel_id in visiting if self._is_late(kernel_id, now)]
+        for kernel_id in late:
+            await self._end(kernel_id)
+        return late
+
+    async def shutdown_all(self, now: bool = False) -> None:
+        """End every kernel at once: an interrupt first would only make one that is starting write a traceback."""
+        await super().shutdown_all(now=True)
+
+    def _is_late(self, kernel_id: str, now_s: float) -> bool:
+        if self._kernel_connections.get(kernel_id, 0) > 0:
+            self._met.add(kernel_id)
+            self._alone_since.pop(kernel_id, None)
+            return False
+        since = self._alone_since.setdefault(kernel_id, now_s)
+        return bool(now_s - since >= (self.away_s if kernel_id in self._met else self.arrive_s))
+
+    async def _end(self, kernel_id: str) -> None:
+        if kernel_id in self:
+            try:
+                await self.shutdown_kernel(kernel_id, now=True)
+            except (HTTPError, KeyError, RuntimeError) as error:  # gone by itself in the meantime
+                self.log.debug("While ending %s: %s", kernel_id, error)
+
+    def _visiting(self) -> set[str]:
+        return set(self.list_kernel_ids()) - self._spares()
+
+    def _spares(self) -> set[str]:
+        pools: dict[str, Sequence[Any]] = getattr(self, "_pools", {})  # Voila's, where it heats kernels up
+        done = [task for pool in pools.values() for task in pool if task.done() and not task.cancelled()]
+        return {task.result()["kernel_id"] for task in done if task.exception() is None}

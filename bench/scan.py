@@ -1,7 +1,9 @@
 """Scanning photographs: ours (hash, pHash, quality numbers, thumbnail, catalog) against fastai's verify_images.
 
-fastai only checks that the files open. Both run on the same files, in turn, each in a fresh process. It adds a
-table to bench/RESULTS.md. Run it with `python bench/scan.py [number of photographs]`.
+fastai only checks that the files open. Both run on the same files, in turn, each in a fresh process. There are two
+kinds of photographs: smooth ones (enlarged crops as they are, 250 kB) and grainy ones (with the noise of a camera's
+sensor, 400 kB), whose size is nearer to what cameras write. It adds a table to bench/RESULTS.md. Run it with
+`python bench/scan.py [number of photographs]`.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ t = time.perf_counter(); assert not verify_images(get_image_files(sys.argv[1]))
 END = "\nprint(time.perf_counter() - t)"
 
 
-def draw(folder: Path, n: int) -> None:
-    """Photographs of 1600 x 1200: enlarged crops of scikit-learn's two, each another one."""
+def draw(folder: Path, n: int, *, grain: float = 0.0) -> None:
+    """Photographs of 1600 x 1200: enlarged crops of scikit-learn's two, each another one; `grain` of 255 as noise."""
     import numpy as np
     from PIL import Image
     from sklearn.datasets import load_sample_image
@@ -41,7 +43,11 @@ def draw(folder: Path, n: int) -> None:
         x, y = int(rng.integers(0, image.width - 320)), int(rng.integers(0, image.height - 240))
         path = folder / ("china", "flower")[number % 2] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.crop((x, y, x + 320, y + 240)).resize((1600, 1200), Image.Resampling.BICUBIC).save(path, quality=88)
+        photo = image.crop((x, y, x + 320, y + 240)).resize((1600, 1200), Image.Resampling.BICUBIC)
+        if grain:
+            noise = rng.standard_normal((1200, 1600, 1), np.float32) * grain
+            photo = Image.fromarray(np.clip(np.asarray(photo, np.float32) + noise, 0, 255).astype(np.uint8))
+        photo.save(path, quality=88)
 
 
 def seconds(code: str, folder: Path) -> float:
@@ -50,12 +56,12 @@ def seconds(code: str, folder: Path) -> float:
     return float(done.stdout.split()[-1])
 
 
-def main() -> None:
-    """Take turns, print medians with their spread and the ratio, and add the table to RESULTS.md."""
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+def measured(n: int, grain: float) -> list[str]:
+    """A row of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "photos"
-        draw(folder, n)
+        draw(folder, n, grain=grain)
+        size_kb = sum(file.stat().st_size for file in folder.rglob("*.jpg")) / n / 1e3
         ours, again, theirs = [], [], []
         for number in range(ROUNDS + 1):
             shutil.rmtree(folder / ".shoebox", ignore_errors=True)
@@ -63,17 +69,20 @@ def main() -> None:
             if number:  # the first round warms the disk's cache
                 for values, value in zip((ours, again, theirs), row, strict=True):
                     values.append(value)
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    cells = [f"{statistics.median(v):.2f} ({min(v):.2f} to {max(v):.2f})" for v in (ours, again, theirs, ratios)]
+    return [f"{'grainy' if grain else 'smooth'}, {size_kb:.0f} kB", *cells]
 
-    def cell(values: list[float]) -> str:
-        return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
+def main() -> None:
+    """Take turns, print medians with their spread and the ratio, and add the table to RESULTS.md."""
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    rows = [measured(n, grain) for grain in (0.0, 4.0)]
     text = (f"\n## Scan of {n} photographs of 1600 x 1200 ({datetime.date.today()})\n\n{ROUNDS} rounds in turn, fresh "
-            f"processes; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
-            f"`python bench/scan.py {n}`\n\n"
-            "| figure | seconds, median (min to max) |\n|---|---|\n"
-            f"| whole scan | {cell(ours)} |\n| scan again, nothing changed | {cell(again)} |\n"
-            f"| fastai verify_images | {cell(theirs)} |\n\nWhole scan / verify_images, median of pairs: {ratio:.2f}\n")
+            f"processes; median (min to max), seconds; {os.cpu_count()} cores, {platform.machine()}, Python "
+            f"{platform.python_version()}. `python bench/scan.py {n}`\n\n"
+            "| photographs | whole scan | again, nothing changed | fastai verify_images | scan / verify_images |\n"
+            "|---|---|---|---|---|\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows))
     print(text)
     results = Path(__file__).parent / "RESULTS.md"
     results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")

@@ -351,3 +351,10 @@ def test_folders_of_this_machine_come_in_with_their_origin_but_without_its_path(
     assert report.summary() == "asked 3, saved 3" and not report.searched
     assert str(tmp_path) not in report.to_csv() + report.ds.attribution().markdown()
     assert shoebox.collect(root, source=Folder(tmp_path / "mine")).summary() == "asked 3, saved 0, 3 duplicates"
+
+
+def test_every_cause_has_its_words():
+    from shoebox.collect import CAUSES
+    from shoebox.collect._report import _WORDS
+
+    assert set(_WORDS) == set(CAUSES)

@@ -42,8 +42,8 @@ report = shoebox.collect(sys.argv[1], {"bears": ""}, source=UrlList(urls), allow
                          watch=lambda event: event.kind == "outcome" and done.append(
                              (time.perf_counter(), time.process_time())))
 end = time.perf_counter()
-print(json.dumps({"s": done[-1][0] - start, "cpu_s": done[-1][1] - cpu, "all_s": end - start, "saved": sum(r.state == "added" for r in report.records),
-                  "outcomes": {r.url: r.cause or r.state for r in report.records}}))
+print(json.dumps({"s": done[-1][0] - start, "cpu_s": done[-1][1] - cpu, "all_s": end - start,
+                  "saved": sum(r.state == "added" for r in report.records), "outcomes": {r.url: r.cause or r.state for r in report.records}}))
 """
 THEIRS = """
 import json, sys, time, warnings
@@ -56,7 +56,8 @@ download_images(Path(sys.argv[1]), urls=urls)
 end, cpu = time.perf_counter(), time.process_time() - cpu
 files = list(Path(sys.argv[1]).iterdir())
 broken = len(verify_images(files))
-print(json.dumps({"s": end - start, "cpu_s": cpu, "all_s": time.perf_counter() - start, "saved": len(files), "broken": broken}))
+print(json.dumps({"s": end - start, "cpu_s": cpu, "all_s": time.perf_counter() - start, "saved": len(files),
+                  "broken": broken}))
 """
 
 
@@ -229,8 +230,8 @@ def table(ours: list[Answer], theirs: list[Answer], n: int) -> str:
         return statistics.median(float(str(b[0][name])) / float(str(a[0][name])) for a, b in pairs)
 
     return (
-        f"\n## Collecting {n} addresses from {HOSTS} hosts ({datetime.date.today()})\n\n{len(ours)} rounds in turn, "
-        f"fresh processes; 200 kB each, 50 ms latency, {n - good} bad; {os.cpu_count()} cores (the server on them too), "
+        f"\n## Collecting {n} addresses from {HOSTS} hosts ({datetime.date.today()})\n\n"
+        f"{len(ours)} rounds in turn, fresh processes; 200 kB each, 50 ms latency, {n - good} bad; {os.cpu_count()} cores (the server on them too), "
         f"{platform.machine()}, Python {platform.python_version()}. `python bench/collect.py {n} {len(ours)}`\n\n"
         "| figure | shoebox.collect | fastai download_images |\n|---|---|---|\n"
         f"| seconds until the last picture is stored, median (min to max) | {cell(ours, 's')} | {cell(theirs, 's')} |\n"

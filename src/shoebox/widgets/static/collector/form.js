@@ -14,7 +14,7 @@ export function createForm(model, signal) {
   const rows = element("div", "sbx-rows", "", { role: "group", "aria-label": "Classes and what to search for" });
   const add = button("add", "One more class", [words("Add a class")]);
   const source = element("select", "sbx-select", "", { "aria-label": "Source" });
-  const place = element("input", "sbx-search sbx-place", "", { type: "text", "aria-label": "Path of the folder, archive or list", placeholder: "path of a folder, zip, tar, txt or csv" });
+  const place = element("input", "sbx-search sbx-path", "", { type: "text", "aria-label": "Path of the folder, archive or list", placeholder: "path of a folder, zip, tar, txt or csv" });
   const many = element("input", "sbx-search sbx-many", "", { type: "number", min: "1", max: "1000", "aria-label": "Addresses per class" });
   const start = element("button", "sbx-button sbx-primary", "Collect", { type: "submit" });
   const stop = button("stop", "Stop; what is stored stays", [words("Stop")]);

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from tests._web import Web, body, jpeg, web
 
 import shoebox
+from shoebox.widgets import Collector
 
 EVIL = "<img src=x onerror=window.hacked=1>"
 CYRILLIC = "Бурый медведь"
@@ -116,7 +117,7 @@ def test_names_are_text_and_a_mistake_is_a_sentence(page: Page, here: Web) -> No
     expect(form.get_by_role("textbox", name="Path of the folder")).to_be_hidden()
 
 
-def test_the_form_is_drawn_again_from_the_kernel_and_leaves_nothing_behind(page: Page) -> None:
+def test_the_form_is_drawn_again_from_the_kernel(page: Page) -> None:
     form = page.get_by_role("form", name="Collector")
     form.get_by_role("textbox", name="Class").fill(CYRILLIC)
     form.get_by_role("textbox", name="Path of the folder").fill("list.txt")
@@ -151,3 +152,46 @@ def test_a_kernel_that_dies_is_told_within_seconds(page: Page, visitor: Visitor,
     finally:
         os.kill(kernel.pid, signal.SIGCONT)
     wait_until(lambda: form.get_attribute("data-state") == "idle", "the kernel went on", timeout_s=60)
+
+
+_STAGE = """async ([source, snapshot, thumbnail]) => {
+    const stage = {urls: new Set(), signals: new Set(), loose: [], timers: new Set(), callbacks: new Set()};
+    window.stage = stage;
+    const add = EventTarget.prototype.addEventListener;
+    EventTarget.prototype.addEventListener = function (name, callback, options) {
+        if (!(this instanceof AbortSignal)) {
+            if (options?.signal) stage.signals.add(options.signal); else stage.loose.push(name);
+        }
+        return add.call(this, name, callback, options);
+    };
+    const create = URL.createObjectURL, revoke = URL.revokeObjectURL;
+    const module = await import(create.call(URL, new Blob([source], {type: "text/javascript"})));
+    URL.createObjectURL = (blob) => { const url = create.call(URL, blob); stage.urls.add(url); return url; };
+    URL.revokeObjectURL = (url) => { stage.urls.delete(url); revoke.call(URL, url); };
+    const every = window.setInterval, clear = window.clearInterval;
+    window.setInterval = (...given) => { const id = every(...given); stage.timers.add(id); return id; };
+    window.clearInterval = (id) => { stage.timers.delete(id); clear(id); };
+    const bytes = new DataView(Uint8Array.from(thumbnail).buffer);
+    const traits = {snapshot, thumbnails: {"a/1.jpg": bytes}, choices: [["ddgs", "Web"]], warning: "Beware."};
+    const model = {get: (name) => traits[name], send: () => {},
+                   on: (name, callback) => stage.callbacks.add(callback),
+                   off: (name, callback) => stage.callbacks.delete(callback)};
+    stage.end = module.default.render({model, el: document.body});
+    stage.left = () => [stage.urls.size, stage.timers.size, stage.callbacks.size, stage.loose.length,
+                        [...stage.signals].filter((signal) => !signal.aborted).length, document.body.children.length];
+}"""
+
+
+def test_nothing_is_left_when_the_view_is_removed(visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto("about:blank")
+    counts = {"label": "a", "done": 1, "total": 2, "added": 1, "duplicate": 0, "refused": 0}
+    snapshot = {"state": "running", "rows": [["a", "b"]], "source": "ddgs", "place": "", "per_class": 50,
+                "notes": [EVIL], "classes": [counts], "sites": [[EVIL, 1]], "searching": EVIL, "summary": EVIL, "revision": 1,
+                "pictures": [{"image_id": "1", "path": "a/1.jpg", "label": EVIL, "title": EVIL}]}
+    page.evaluate(_STAGE, [str(Collector._esm), snapshot, list(jpeg(1))])
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "1")
+    assert page.evaluate("stage.left()")[:4] == [1, 1, 3, 0], "a picture, a timer, callbacks, no loose listener"
+    assert page.evaluate("window.hacked") is None and page.locator("img[src=x]").count() == 0
+    page.evaluate("stage.end()")
+    assert page.evaluate("stage.left()") == [0, 0, 0, 0, 0, 0]

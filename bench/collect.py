@@ -43,7 +43,8 @@ report = shoebox.collect(sys.argv[1], {"bears": ""}, source=UrlList(urls), allow
                              (time.perf_counter(), time.process_time())))
 end = time.perf_counter()
 print(json.dumps({"s": done[-1][0] - start, "cpu_s": done[-1][1] - cpu, "all_s": end - start,
-                  "saved": sum(r.state == "added" for r in report.records), "outcomes": {r.url: r.cause or r.state for r in report.records}}))
+                  "saved": sum(r.state == "added" for r in report.records),
+                  "outcomes": {r.url: r.cause or r.state for r in report.records}}))
 """
 THEIRS = """
 import json, sys, time, warnings
@@ -231,7 +232,8 @@ def table(ours: list[Answer], theirs: list[Answer], n: int) -> str:
 
     return (
         f"\n## Collecting {n} addresses from {HOSTS} hosts ({datetime.date.today()})\n\n"
-        f"{len(ours)} rounds in turn, fresh processes; 200 kB each, 50 ms latency, {n - good} bad; {os.cpu_count()} cores (the server on them too), "
+        f"{len(ours)} rounds in turn, fresh processes; 200 kB each, 50 ms latency, {n - good} bad; "
+        f"{os.cpu_count()} cores (the server on them too), "
         f"{platform.machine()}, Python {platform.python_version()}. `python bench/collect.py {n} {len(ours)}`\n\n"
         "| figure | shoebox.collect | fastai download_images |\n|---|---|---|\n"
         f"| seconds until the last picture is stored, median (min to max) | {cell(ours, 's')} | {cell(theirs, 's')} |\n"

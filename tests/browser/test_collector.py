@@ -187,8 +187,8 @@ def test_nothing_is_left_when_the_view_is_removed(visitor: Visitor) -> None:
     page.goto("about:blank")
     counts = {"label": "a", "done": 1, "total": 2, "added": 1, "duplicate": 0, "refused": 0}
     snapshot = {"state": "running", "rows": [["a", "b"]], "source": "ddgs", "place": "", "per_class": 50,
-                "notes": [EVIL], "classes": [counts], "sites": [[EVIL, 1]], "searching": EVIL, "summary": EVIL, "revision": 1,
-                "pictures": [{"image_id": "1", "path": "a/1.jpg", "label": EVIL, "title": EVIL}]}
+                "notes": [EVIL], "classes": [counts], "sites": [[EVIL, 1]], "searching": EVIL, "summary": EVIL,
+                "revision": 1, "pictures": [{"image_id": "1", "path": "a/1.jpg", "label": EVIL, "title": EVIL}]}
     page.evaluate(_STAGE, [str(Collector._esm), snapshot, list(jpeg(1))])
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "1")
     assert page.evaluate("stage.left()")[:4] == [1, 1, 3, 0], "a picture, a timer, callbacks, no loose listener"

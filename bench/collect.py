@@ -22,10 +22,12 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import ClassVar
 
 HOSTS = 200
 LATENCY_S = 0.05
 SIZE_BYTES = 200_000
+Answer = tuple[dict[str, object], int]
 BAD = ("missing", "page", "cut", "pixel", "noai")
 CAUSES = {"missing": "not_found", "page": "html_instead_of_image", "cut": "damaged", "pixel": "too_small",
           "noai": "noai"}
@@ -35,11 +37,13 @@ import shoebox
 from shoebox.collect import UrlList
 urls = json.loads(sys.stdin.read())
 done = []
-start = time.perf_counter()
+start, cpu = time.perf_counter(), time.process_time()
 report = shoebox.collect(sys.argv[1], {"bears": ""}, source=UrlList(urls), allow_private=True,
-                         watch=lambda event: done.append(time.perf_counter()) if event.kind == "outcome" else None)
+                         watch=lambda event: event.kind == "outcome" and done.append(
+                             (time.perf_counter(), time.process_time())))
 end = time.perf_counter()
-print(json.dumps({"s": done[-1] - start, "all_s": end - start, "saved": sum(r.state == "added" for r in report.records),
+print(json.dumps({"s": done[-1][0] - start, "cpu_s": done[-1][1] - cpu, "all_s": end - start,
+                  "saved": sum(r.state == "added" for r in report.records),
                   "outcomes": {r.url: r.cause or r.state for r in report.records}}))
 """
 THEIRS = """
@@ -48,12 +52,13 @@ warnings.simplefilter("ignore")
 from pathlib import Path
 from fastai.vision.utils import download_images, verify_images
 urls = json.loads(sys.stdin.read())
-start = time.perf_counter()
+start, cpu = time.perf_counter(), time.process_time()
 download_images(Path(sys.argv[1]), urls=urls)
-end = time.perf_counter()
+end, cpu = time.perf_counter(), time.process_time() - cpu
 files = list(Path(sys.argv[1]).iterdir())
 broken = len(verify_images(files))
-print(json.dumps({"s": end - start, "all_s": time.perf_counter() - start, "saved": len(files), "broken": broken}))
+print(json.dumps({"s": end - start, "cpu_s": cpu, "all_s": time.perf_counter() - start, "saved": len(files),
+                  "broken": broken}))
 """
 
 
@@ -101,7 +106,7 @@ class Pages(asyncio.Protocol):
     """A small HTTP server: `/good/7.jpg`, `/search?id=7`, and the bad ones by name."""
 
     folder, tracker = Path(), pixel()
-    starts: dict[str, list[float]] = defaultdict(list)
+    starts: ClassVar[dict[str, list[float]]] = defaultdict(list)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -178,12 +183,13 @@ def starts_per_second(port: int) -> int:
     return max(sum(first <= later < first + 1 for later in times) for times in starts.values() for first in times)
 
 
-def served(code: str, n: int, folder: Path) -> tuple[dict[str, object], int]:
+def served(code: str, n: int, folder: Path) -> Answer:
     """The code's answer and the most starts per second and host, with a server of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with subprocess.Popen([sys.executable, __file__, "serve", str(port), str(folder)], stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, __file__, "serve", str(port), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None and server.stdout.readline() == "ready\n"
         answer = run(code, addresses(n, port))
         most = starts_per_second(port)
@@ -193,8 +199,6 @@ def served(code: str, n: int, folder: Path) -> tuple[dict[str, object], int]:
 
 def main() -> None:
     """Take turns, print medians with their spread and the ratio, and add the table to RESULTS.md."""
-    if sys.argv[1:2] == ["serve"]:
-        return asyncio.run(serve(int(sys.argv[2]), Path(sys.argv[3])))
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     ours, theirs = [], []
@@ -203,26 +207,38 @@ def main() -> None:
         for _ in range(rounds):
             ours.append(served(OURS, n, Path(folder)))
             theirs.append(served(THEIRS, n, Path(folder)))
+    text = table(ours, theirs, n)
+    print(text)
+    if n >= 1000:
+        results = Path(__file__).parent / "RESULTS.md"
+        results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")
+
+
+def table(ours: list[Answer], theirs: list[Answer], n: int) -> str:
+    """What was measured, as Markdown."""
     good = sum(number % 20 != 19 for number in range(n))
     outcomes = ours[-1][0]["outcomes"]
     assert isinstance(outcomes, dict)
     wrong = [url for url, cause in outcomes.items() if cause != CAUSES.get(url.split("/")[3], "added")]
+    causes = Counter(cause for cause in outcomes.values() if cause != "added")
 
-    def cell(values: list[tuple[dict[str, object], int]], name: str) -> str:
+    def cell(values: list[Answer], name: str) -> str:
         seconds = [float(str(answer[name])) for answer, _ in values]
         return f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
 
     def ratio(name: str) -> float:
-        return statistics.median(float(str(b[0][name])) / float(str(a[0][name])) for a, b in zip(ours, theirs, strict=True))
+        pairs = zip(ours, theirs, strict=True)
+        return statistics.median(float(str(b[0][name])) / float(str(a[0][name])) for a, b in pairs)
 
-    causes = Counter(outcomes[url] for url in outcomes if outcomes[url] != "added")
-    text = (
-        f"\n## Collecting {n} addresses from {HOSTS} hosts ({datetime.date.today()})\n\n{rounds} rounds in turn, fresh "
-        f"processes; 200 kB each, 50 ms latency, {n - good} bad; {os.cpu_count()} cores (the server on them too), "
-        f"{platform.machine()}, Python {platform.python_version()}. `python bench/collect.py {n} {rounds}`\n\n"
+    return (
+        f"\n## Collecting {n} addresses from {HOSTS} hosts ({datetime.date.today()})\n\n"
+        f"{len(ours)} rounds in turn, fresh processes; 200 kB each, 50 ms latency, {n - good} bad; "
+        f"{os.cpu_count()} cores (the server on them too), "
+        f"{platform.machine()}, Python {platform.python_version()}. `python bench/collect.py {n} {len(ours)}`\n\n"
         "| figure | shoebox.collect | fastai download_images |\n|---|---|---|\n"
         f"| seconds until the last picture is stored, median (min to max) | {cell(ours, 's')} | {cell(theirs, 's')} |\n"
         f"| seconds with the scan (fastai: with verify_images) | {cell(ours, 'all_s')} | {cell(theirs, 'all_s')} |\n"
+        f"| seconds of processor time until stored | {cell(ours, 'cpu_s')} | {cell(theirs, 'cpu_s')} |\n"
         f"| good pictures stored, of {good} | {min(int(str(a['saved'])) for a, _ in ours)} | "
         f"{max(int(str(a['saved'])) - int(str(a['broken'])) for a, _ in theirs)} |\n"
         f"| addresses with the wrong outcome or none | {len(wrong)} | not reported |\n"
@@ -230,11 +246,10 @@ def main() -> None:
         f"{max(most for _, most in theirs)} |\n\n"
         f"fastai / Shoebox, median of pairs: {ratio('s'):.2f} until stored, {ratio('all_s'):.2f} with scan and verify. "
         f"Causes: {', '.join(f'{count} {cause}' for cause, count in causes.items())}.\n")
-    print(text)
-    if n >= 1000:
-        results = Path(__file__).parent / "RESULTS.md"
-        results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["serve"]:
+        asyncio.run(serve(int(sys.argv[2]), Path(sys.argv[3])))
+    else:
+        main()

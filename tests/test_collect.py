@@ -99,7 +99,7 @@ def test_classes_are_searched_and_every_address_has_a_row(root, here):
 def test_collecting_again_asks_for_nothing_that_is_stored_and_tries_again_what_failed_in_passing(root, here):
     here.answers |= {"/busy.jpg": in_turn(status(403), body(jpeg(90)))}
     made = Search(here.url("/1.jpg"), here.url("/busy.jpg"), here.url("/gone.jpg"), here.url("/2.jpg"))
-    assert collect(root, {"a": "x"}, made, per_class=3).summary() == "asked 3, saved 1, 1 HTTP errors, 1 not found"
+    assert collect(root, {"a": "x"}, made, per_class=3).summary() == "asked 3, saved 1, 1 not found, 1 HTTP errors"
     before = here.counts()
     report = collect(root, {"a": "x"}, made, per_class=3)
     assert report.summary() == "asked 3, saved 2, 1 not found" and made.questions == [("x", 3)]
@@ -293,7 +293,7 @@ print("done")
 
 @pytest.mark.slow
 def test_a_kill_at_twenty_random_moments_loses_nothing_and_fetches_nothing_twice_that_was_stored(tmp_path, here):
-    rng = random.Random(7)
+    rng, moments = random.Random(7), []
     urls = [here.url(f"/{n}.jpg?{n}") for n in range(40)]
     (tmp_path / "urls.txt").write_text("\n".join(urls))
     for kill in range(20):
@@ -310,6 +310,7 @@ def test_a_kill_at_twenty_random_moments_loses_nothing_and_fetches_nothing_twice
             assert path.name.startswith(sha256_file(path)[:16]), "what has a name is whole"
         stored = stored_urls(root)
         before = here.counts()
+        moments.append(len(stored))
         report = collect(root, {"a": ""}, UrlList(tmp_path / "urls.txt"))
         assert report.summary() == "asked 40, saved 40"
         assert sorted(pictures(root).values()) == sorted(r.image_id for r in report.records)
@@ -319,6 +320,7 @@ def test_a_kill_at_twenty_random_moments_loses_nothing_and_fetches_nothing_twice
             assert here.counts()[target] == before[target] == 1, "what was stored is not fetched again"
         assert list((root / ".shoebox" / "incoming").iterdir()) == []
         shutil.rmtree(root)
+    assert sum(0 < n < 40 for n in moments) >= 8, f"the kills came too early or too late: {moments}"
 
 
 def stored_urls(root):
@@ -351,3 +353,10 @@ def test_folders_of_this_machine_come_in_with_their_origin_but_without_its_path(
     assert report.summary() == "asked 3, saved 3" and not report.searched
     assert str(tmp_path) not in report.to_csv() + report.ds.attribution().markdown()
     assert shoebox.collect(root, source=Folder(tmp_path / "mine")).summary() == "asked 3, saved 0, 3 duplicates"
+
+
+def test_every_cause_has_its_words():
+    from shoebox.collect import CAUSES
+    from shoebox.collect._report import _WORDS
+
+    assert set(_WORDS) == set(CAUSES)

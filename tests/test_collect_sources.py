@@ -383,9 +383,9 @@ def test_an_archive_that_unpacks_to_too_much_or_is_damaged_is_a_sentence(tmp_pat
 class Entry:
     id: str
     path: str
-    suggested_label: str
-    answer: str
-    model_version: str = "bears 3"
+    suggested: str | None
+    answer: str | None
+    model: str = "bears 3"
 
 
 def test_a_page_of_the_feedback_inbox_comes_in_with_its_origin(tmp_path):
@@ -393,7 +393,8 @@ def test_a_page_of_the_feedback_inbox_comes_in_with_its_origin(tmp_path):
         def entries(self):
             for n in range(3):
                 yield Entry(str(n), str(tmp_path / "inbox" / f"{n}.jpg"), CYRILLIC if n else "teddy", "grizzly")
-            yield {"id": "9", "data": jpeg(9), "suggested_label": "teddy", "answer": "x", "model_version": ""}
+            yield {"id": "9", "data": jpeg(9), "suggested": "teddy", "answer": "x", "model": ""}
+            yield Entry("4", str(tmp_path / "inbox" / "0.jpg"), None, None)
 
     for n in range(3):
         save(tmp_path / "inbox" / f"{n}.jpg", draw(n))
@@ -402,3 +403,5 @@ def test_a_page_of_the_feedback_inbox_comes_in_with_its_origin(tmp_path):
     row = report.records[-1]
     assert (row.source, row.engine, row.url) == ("feedback", "bears 3", "feedback/2")
     assert "the app had said 'grizzly'" in row.note and str(tmp_path) not in report.to_csv()
+    *_, none = everything(Feedback(Inbox()), "")[0]
+    assert "suggested 'none of these'; the app had said 'none of these'" in none.note

@@ -5,7 +5,7 @@ The map of the house. The studio makes a classifier, the app serves one; arrows 
     cli, tour        the command line, and the tour that `shoebox demo` makes
     studio           the glue: one function per step
     apps/            the app a visitor sees                                   (app half)
-    widgets/         the cleaner and the uploader
+    widgets/         the collector, the cleaner and the uploader
     collect/  demo/  quality/  review/  training/  evaluation/  bundle/       siblings
     data/            images, catalog, scan, split, predictions, files
     errors, types    the words of the house
@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Cleaner": "shoebox.widgets",
+    "Collector": "shoebox.widgets",
     "Dataset": "shoebox.data",
     "Inbox": "shoebox.apps",
     "ImageClassifierCleaner": "shoebox.studio",

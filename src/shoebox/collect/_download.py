@@ -126,7 +126,8 @@ class Downloader:
 
     def _pause_before_retry(self, refused: RefusedError, attempt: int, budget: _Budget) -> float | None:
         """Seconds until the next try; None when there is none."""
-        again = refused.http_status in _AGAIN or refused.cause in ("timeout", "interrupted")
+        passing = refused.cause in ("timeout", "interrupted") and refused.http_status != 200  # 200: it came, but slowly
+        again = refused.http_status in _AGAIN or passing
         asked = refused.retry_after_s
         if not again or attempt == self._limits.tries or budget.left_s <= 0 or (asked or 0) > self._limits.max_wait_s:
             return None
@@ -206,7 +207,7 @@ class Downloader:
             elapsed = time.monotonic() - start
             if elapsed > limits.grace_s and body.size_bytes < limits.min_bytes_per_s * elapsed:
                 raise RefusedError("timeout", f"{host!r} sends slower than {limits.min_bytes_per_s / 1000:.0f} kB a "
-                                   "second. Collect again later, or leave it out.")
+                                   "second. Collect again later, or leave it out.", http_status=200)
 
     def _too_large(self, host: str) -> RefusedError:
         return RefusedError("too_large", f"The file of {host!r} is larger than the limit of "

@@ -21,6 +21,9 @@ _FIELDS = {"label": ("label", "class"), "page_url": ("page_url", "page"), "title
            "licence": ("licence", "license"), "licence_url": ("licence_url", "license_url"),
            "author": ("author", "creator")}
 _EVERYTHING = ("", "*")
+_SUGGESTED = ("suggested", "suggested_label", "label")
+_MODEL = ("model", "model_version")
+_NONE = "none of these"
 
 
 def same_name(one: str, other: str) -> bool:
@@ -142,13 +145,13 @@ class UrlList:
 
 
 class Entry(Protocol):
-    """What a visitor gave back. `path` names a picture file; an entry may have `data` (bytes) in its place."""
+    """What a visitor gave back, as `shoebox.apps` keeps it. An entry may have `data` (bytes) in place of `path`."""
 
     id: str
     path: Any
-    suggested_label: str  # what the visitor says it is
-    answer: str  # what the app had said
-    model_version: str
+    suggested: str | None  # what the visitor says it is; None: none of the classes
+    answer: str | None  # what the app had said; None: none of the classes
+    model: str
 
 
 @runtime_checkable
@@ -164,7 +167,8 @@ class Feedback:
     """A page of the visitors' feedback: `inbox.entries()`, whose members are like `Entry`.
 
     Their pictures come in like all others: through the image door, with their origin on record. A query names a
-    suggested label; an empty query means all. What visitors say is a suggestion: look at it in the cleaner.
+    suggested label; an empty query means all, those that are said to be none of the classes too. What visitors say is a
+    suggestion: look at it in the cleaner.
     """
 
     name = "feedback"
@@ -175,20 +179,20 @@ class Feedback:
 
     def labels(self) -> tuple[str, ...]:
         """The labels that visitors suggested."""
-        return tuple(sorted({_field(entry, "suggested_label", "label") for entry in self._inbox.entries()} - {""}))
+        return tuple(sorted({_field(entry, *_SUGGESTED) for entry in self._inbox.entries()} - {""}))
 
     def search(self, query: str, n: int | None) -> Iterator[Found]:
         """The entries for a label, oldest first."""
         rank = 0
         for entry in self._inbox.entries():
-            label = _field(entry, "suggested_label", "label")
+            label = _field(entry, *_SUGGESTED)
             if query not in _EVERYTHING and not same_name(label, query):
                 continue
             rank += 1
-            said, version = _field(entry, "answer"), _field(entry, "model_version")
+            said, version = _field(entry, "answer") or _NONE, _field(entry, *_MODEL)
             yield Found(f"feedback/{_field(entry, 'id')}", title=f"a visitor's picture of {label}" if label else "",
                         engine=version, rank=rank, read=_of_entry(entry),
-                        note=f"suggested {label!r}; the app had said {said!r} (model {version or 'unknown'})")
+                        note=f"suggested {label or _NONE!r}; the app had said {said!r} (model {version or 'unknown'})")
 
 
 def _field(entry: Any, *names: str) -> str:

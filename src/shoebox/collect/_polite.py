@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -24,8 +25,23 @@ _MAX_DELAY_S = 10.0
 class _Host:
     slots: asyncio.Semaphore
     gate: asyncio.Lock = field(default_factory=asyncio.Lock)
-    next_start: float = 0.0
+    starts: deque[float] = field(default_factory=deque)  # of the last second or so
+    not_before: float = 0.0
     delay_s: float = 0.0
+
+    def next_start(self, per_s: float) -> float:
+        """When the next request may start: never more than so many in any one second."""
+        most = max(1, int(per_s))
+        soonest = self.starts[-most] + most / per_s if len(self.starts) >= most else 0.0
+        if self.delay_s and self.starts:
+            soonest = max(soonest, self.starts[-1] + self.delay_s)
+        return max(soonest, self.not_before)
+
+    def started(self, per_s: float) -> None:
+        """Take note of a start."""
+        self.starts.append(time.monotonic())
+        while len(self.starts) > max(1, int(per_s)):
+            self.starts.popleft()
 
 
 class Hosts:
@@ -43,7 +59,7 @@ class Hosts:
         async with host.slots:
             async with host.gate:
                 await self._start(host)
-                host.next_start = time.monotonic() + max(1 / self._limits.starts_per_s, host.delay_s)
+                host.started(self._limits.starts_per_s)
             try:
                 yield
             finally:
@@ -52,17 +68,17 @@ class Hosts:
     async def _start(self, host: _Host) -> None:
         """Take one of the places over all hosts, at a moment when this host may be asked."""
         while True:
-            while (wait := host.next_start - time.monotonic()) > 0:
+            while (wait := host.next_start(self._limits.starts_per_s) - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             await self._all.acquire()
-            if host.next_start <= time.monotonic():
+            if host.next_start(self._limits.starts_per_s) <= time.monotonic():
                 return
             self._all.release()
 
     def pause(self, name: str, seconds: float) -> None:
         """Start nothing at this host for so long."""
         host = self._host(name)
-        host.next_start = max(host.next_start, time.monotonic() + seconds)
+        host.not_before = max(host.not_before, time.monotonic() + seconds)
 
     def slow_down(self, name: str, delay_s: float) -> None:
         """Keep the distance between starts that a host's robots.txt asks for."""

@@ -117,7 +117,8 @@ def summary_of(records: Sequence[SourceRecord]) -> str:
     states = Counter(record.state for record in records)
     causes = Counter(record.cause for record in records if record.state == "refused")
     parts = [f"asked {len(records)}", f"saved {states['added']}"]
-    parts += [f"{n} {_WORDS.get(cause, cause)}" for cause, n in causes.most_common()]
+    parts += [f"{n} {words}" for cause, words in sorted(_WORDS.items(), key=lambda item: -causes[item[0]])
+              if (n := causes[cause])]
     parts += [f"{states['duplicate']} duplicates"] if states["duplicate"] else []
     parts += [f"{states['waiting']} still waiting"] if states["waiting"] else []
     return ", ".join(parts)

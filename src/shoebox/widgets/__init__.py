@@ -1,6 +1,7 @@
 """The widgets: what a person sees and touches. Python owns the state, the page owns focus and zoom.
 
-`Cleaner` pages through a ranking and takes decisions (studio); `Uploader` takes a picture and shows an answer (app).
+`Collector` brings pictures in, `Cleaner` pages through a ranking and takes decisions (studio); `Uploader` takes a
+picture and shows an answer (app).
 They come on first use, so that the app never imports the cleaner.
 """
 
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shoebox.widgets.cleaner import Cleaner
+    from shoebox.widgets.collector import Collector
     from shoebox.widgets.uploader import Uploader
 
-__all__ = ["Cleaner", "Uploader"]
+__all__ = ["Cleaner", "Collector", "Uploader"]
 
-_HOMES = {"Cleaner": "shoebox.widgets.cleaner", "Uploader": "shoebox.widgets.uploader"}
+_HOMES = {"Cleaner": "shoebox.widgets.cleaner", "Collector": "shoebox.widgets.collector",
+          "Uploader": "shoebox.widgets.uploader"}
 
 
 def __getattr__(name: str) -> Any:

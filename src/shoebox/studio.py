@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,6 @@ from shoebox.data import (
     kept_features,
     open_image,
     outlines,
-    sha256_bytes,
 )
 from shoebox.errors import DatasetError, PredictionsError, ShoeboxWarning
 from shoebox.evaluation import Evaluation
@@ -167,7 +167,10 @@ class _Regression:
 
     def __call__(self, directions: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64],
                  n_classes: int) -> NDArray[np.float64]:
-        key = sha256_bytes(b"".join([directions.tobytes(), labels.tobytes(), groups.tobytes(), bytes([1])]))
+        digest = hashlib.sha256(b"1")  # another number when the regression changes
+        for array in (directions, labels, groups):
+            digest.update(np.ascontiguousarray(array).data)
+        key = digest.hexdigest()
         try:
             kept = self._ds.predictions(_REGRESSION)
         except PredictionsError:

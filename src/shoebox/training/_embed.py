@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def _timm(name: str) -> tuple[nn.Module, Any]:
     except ImportError:
         raise TrainingError(f"torchvision has no model {name!r}. For those of timm: pip install timm") from None
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5])
+        near = ", ".join(get_close_matches(name, timm.list_models(), n=5, cutoff=0.5))
         raise TrainingError(f"Neither torchvision nor timm has a model {name!r}. Near: {near or 'none'}.")
     model = timm.create_model(name, pretrained=True, num_classes=0)
     about: Any = model.pretrained_cfg

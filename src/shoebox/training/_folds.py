@@ -56,10 +56,12 @@ def out_of_fold_probabilities(directions: NDArray[np.float32], labels: NDArray[n
         held_out, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         present = np.unique(labels[others])
         if len(held_out) and len(present) > 1:
+            seen = directions[others]
+            seen *= scale
             model = LogisticRegression(C=_STRENGTH, max_iter=steps, tol=1e-3)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # the order is settled long before the weights
-                model.fit(directions[others] * scale, labels[others])
+                model.fit(seen, labels[others])
             probabilities[np.ix_(held_out, model.classes_)] = model.predict_proba(directions[held_out] * scale)
         elif len(held_out):
             probabilities[np.ix_(held_out, present if len(present) else np.arange(n_classes))] = 1.0

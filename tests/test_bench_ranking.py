@@ -1,0 +1,81 @@
+"""The benches of the ranking on small made data: they must be able to tell a good order from a bad one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shoebox.errors import PredictionsError
+
+BENCH = Path(__file__).parent.parent / "bench"
+
+
+@pytest.fixture
+def noise(tmp_path, monkeypatch):
+    """Probabilities that know the truth, labels with 10 of 200 wrong; as files."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 200)
+    pred_probs = rng.dirichlet(np.ones(4), 200) * 0.4
+    pred_probs[np.arange(200), truth] += 0.6
+    labels = truth.copy()
+    labels[:10] = (labels[:10] + 1) % 4
+    for name, array in (("labels", labels), ("pred_probs", pred_probs), ("errors", labels != truth), ("truth", truth)):
+        np.save(tmp_path / f"{name}.npy", array)
+    return tmp_path
+
+
+@pytest.mark.parametrize("errors", ["errors", "truth"])
+def test_real_noise_reads_files_and_scores_them(noise, errors):
+    files = [str(noise / f"{name}.npy") for name in ("labels", "pred_probs", errors)]
+    done = subprocess.run([sys.executable, str(BENCH / "real_noise.py"), *files], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    assert "200 pictures, 4 classes, 10 known errors" in done.stdout
+    assert "log_odds_margin" in done.stdout and "ap: 1.000" in done.stdout
+
+
+def test_real_noise_tells_good_from_bad(noise):
+    from real_noise import score
+
+    labels, pred_probs, errors = (np.load(noise / f"{name}.npy") for name in ("labels", "pred_probs", "errors"))
+    assert score(labels, pred_probs, errors)["log_odds_margin"]["ap"] == pytest.approx(1)
+    blind = score(labels, np.full((200, 4), 0.25), errors)
+    assert blind["log_odds_margin"]["ap"] < 0.2
+    with pytest.raises(PredictionsError, match="do not add up"):
+        score(labels, pred_probs * 2, errors)
+    with pytest.raises(PredictionsError, match="0 of 200"):
+        score(labels, pred_probs, np.zeros(200, bool))
+    with pytest.raises(PredictionsError, match=r"shape \(3,\)"):
+        score(labels, pred_probs, errors[:3])
+    with pytest.raises(PredictionsError, match="integers"):
+        score(labels.astype(float), pred_probs, errors)
+
+
+@pytest.mark.parametrize(("pictures", "fault"), [("digits", "uniform"), ("photos", "look-alike"),
+                                                 ("digits", "outliers")])
+def test_faults_are_planted_as_said(monkeypatch, pictures, fault):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import ranking_runs
+
+    run = ranking_runs.Run(pictures, fault, 0.1, 80, 3)
+    rng = np.random.default_rng(1)
+    images, truth, n_classes = ranking_runs.draw(pictures, 80, rng)
+    labels, planted = ranking_runs.plant(run, images, truth, n_classes, rng)
+    assert planted.sum() == 8 and set(labels) <= set(range(n_classes)) and images[0].size == (32, 32)
+    assert ((np.asarray(labels) != np.asarray(truth)) == (planted & (fault != "outliers"))).all()
+
+
+def test_a_section_of_the_results_is_rewritten_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import ranking_report
+
+    monkeypatch.setattr(ranking_report, "RESULTS", tmp_path / "RESULTS.md")
+    (tmp_path / "RESULTS.md").write_text("# Measured\n\n## One (2020-01-01)\n\nold\n\n## Two (2020-01-01)\n\nstays\n")
+    ranking_report.write_section("One", "new")
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "old" not in text and "new" in text and "stays" in text and text.count("## ") == 2

@@ -86,6 +86,25 @@ def test_many_pictures_come_back_in_order_with_progress(bundle):
     assert load_classifier(bundle).predict_many([]) == []
 
 
+def test_many_pictures_of_any_size_are_each_as_alone(bundle):
+    classifier = load_classifier(bundle, threads=3)
+    pictures = [draw(seed, (20 + 7 * seed % 50, 30 + seed)) for seed in range(23)]
+    alone = [classifier.predict(picture).probabilities for picture in pictures]
+    for batch_size in (1, 7, 32):
+        together = classifier.predict_many(pictures, batch_size=batch_size)
+        assert [answer.probabilities for answer in together] == alone
+    with pytest.raises(BundleError, match="batch_size is 0"):
+        classifier.predict_many(pictures, batch_size=0)
+
+
+def test_the_first_picture_that_cannot_be_used_ends_it(bundle):
+    heard = []
+    with pytest.raises(ImageError, match="empty"):
+        load_classifier(bundle).predict_many([draw(1), draw(2), b"", b"text", draw(3)],
+                                             lambda done, total: heard.append(done))
+    assert heard == [1, 2]
+
+
 def test_threads_share_one_classifier(bundle):
     classifier = load_classifier(bundle, threads=1)
     pictures = [draw(seed, (20 + seed, 50 - seed)) for seed in range(24)]

@@ -29,6 +29,7 @@ _HOMES = {
     "ImageClassifierCleaner": "shoebox.studio",
     "Predictions": "shoebox.data",
     "Recorder": "shoebox.training",
+    "add_other": "shoebox.studio",
     "app": "shoebox.apps",
     "augmentations": "shoebox.training",
     "check": "shoebox.bundle",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,17 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shoebox.collect import CollectReport, collect_folder
 from shoebox.data import (
     OUTLINES,
     Dataset,
     ImageRecord,
     Predictions,
     Progress,
+    Skipped,
+    check_label,
     kept_features,
     open_image,
     outlines,
+    read_bytes,
+    sha256_bytes,
 )
-from shoebox.errors import DatasetError, PredictionsError, ShoeboxWarning
+from shoebox.errors import BundleError, DatasetError, ImageError, PredictionsError, ShoeboxWarning
 from shoebox.evaluation import Evaluation
 from shoebox.quality import Ranking, Thresholds, rank_pictures
 from shoebox.widgets.cleaner import Cleaner
@@ -32,11 +38,12 @@ if TYPE_CHECKING:
     from fastai.learner import Learner
     from torch import nn
 
+    from shoebox.bundle import Classifier
     from shoebox.bundle._export import ExportReport
 
     Backbone = Callable[..., nn.Module] | str
 
-__all__ = ["ImageClassifierCleaner", "clean", "evaluate", "export", "rank"]
+__all__ = ["ImageClassifierCleaner", "add_other", "clean", "evaluate", "export", "rank"]
 
 _NO_RECORDER = ("This learner has no recorder, and its opinion of pictures it has trained on hides wrong labels, so "
                 "only its held-out predictions count. Train with shoebox.vision_learner, or add shoebox.Recorder() to "
@@ -106,6 +113,49 @@ def export(learn: Learner, ds: Dataset, path: str | os.PathLike[str], **kwargs: 
     from shoebox.bundle._export import export as write_bundle
 
     return write_bundle(learn, ds, Path(path), **kwargs)
+
+
+def add_other(ds: Dataset, classifier: Classifier, pictures: Sequence[str | os.PathLike[str]], *,
+              label: str = "other") -> CollectReport:
+    """Copy the pictures that `classifier` refuses as none of its classes into a class of their own.
+
+    Look at them in the cleaner, train again and export: the new model then knows what such pictures are not. Those
+    that it takes for one of its classes are left out, and so is what is no picture.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Gets the pictures; the originals are only read. It is scanned anew.
+    classifier : Classifier
+        With "none of these": `classifier.manifest.novelty` is not None.
+    pictures : sequence of paths
+        For instance those that visitors sent and you looked at.
+    label : str
+        The class's name.
+
+    Returns
+    -------
+    CollectReport
+        How many were copied; the same pictures a second time are not.
+    """
+    if classifier.manifest.novelty is None:
+        why = classifier.manifest.notes.get("novelty", "")
+        raise BundleError(f"The model {classifier.manifest.name!r} cannot tell what is none of its classes. {why} Put "
+                          f"the pictures into {label!r} by hand.")
+    name, skipped = check_label(label), []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / name
+        place.mkdir()
+        for path in map(Path, pictures):
+            try:
+                if classifier.predict(path).known is False:
+                    data = read_bytes(path)
+                    (place / f"{sha256_bytes(data)[:16]}{path.suffix.lower()}").write_bytes(data)
+            except ImageError as error:
+                skipped.append(Skipped(path.name, error.cause, str(error)))
+        _, report = collect_folder(folder, ds.root)
+    ds.scan()
+    return CollectReport(report.added, report.already_there, (*skipped, *report.skipped))
 
 
 class ImageClassifierCleaner(Cleaner):

@@ -14,18 +14,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from shoebox.bundle._classifier import Classifier, load_classifier
+from shoebox.bundle._load import load_classifier
 from shoebox.bundle._manifest import Manifest, inspect
 
 if TYPE_CHECKING:
     from shoebox.bundle._check import CheckReport, check
+    from shoebox.bundle._classifier import Classifier
     from shoebox.bundle._convert import convert
     from shoebox.bundle._fetch import fetch
     from shoebox.bundle._pack import pack
 
 __all__ = ["CheckReport", "Classifier", "Manifest", "check", "convert", "fetch", "inspect", "load_classifier", "pack"]
 
-_LATER = {"CheckReport": "_check", "check": "_check", "convert": "_convert", "fetch": "_fetch", "pack": "_pack"}
+_LATER = {"CheckReport": "_check", "Classifier": "_classifier", "check": "_check", "convert": "_convert",
+          "fetch": "_fetch", "pack": "_pack"}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from shoebox.bundle._classifier import load_classifier
 from shoebox.bundle._folder import bundle_folder, read_member
+from shoebox.bundle._load import load_classifier
 from shoebox.errors import BundleError
 
 __all__ = ["CheckReport", "check"]

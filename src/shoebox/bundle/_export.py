@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoebox.bundle._card import model_card, plain
-from shoebox.bundle._classifier import Classifier, load_classifier
+from shoebox.bundle._classifier import Classifier
 from shoebox.bundle._draft import Draft, Picture, Pictures
 from shoebox.bundle._export_answers import Answers, Steps, answers_of
 from shoebox.bundle._export_examples import example_records, make_examples
@@ -23,6 +23,7 @@ from shoebox.bundle._export_novelty import Honest, fit_honest
 from shoebox.bundle._export_parity import Reference, compare, pick
 from shoebox.bundle._export_pipeline import read_pipeline
 from shoebox.bundle._folder import CARD, MANIFEST, MODEL
+from shoebox.bundle._load import load_classifier
 from shoebox.bundle._records import Parity, Preprocessing
 from shoebox.bundle._write import check_target, put_bundle, put_file
 from shoebox.errors import BundleError

@@ -94,10 +94,12 @@ def read_metrics(top: Section) -> dict[str, int | float]:
     for key, value in section.items():
         if not is_plain_text(key, 64):
             section.fault(repr(key[:70]), "is no name for a number")
+        elif key == "accuracy":
+            section.number(key, 0.0, 1.0)
         elif key == "n_images" or (isinstance(value, int) and not isinstance(value, bool)):
             section.integer(key, 0, 2**53)
         else:
-            section.number(key, *((0.0, 1.0) if key == "accuracy" else (-1e12, 1e12)))
+            section.number(key, -1e12, 1e12)
     if "accuracy" in dict(section.items()) and not section.raw("n_images"):
         section.fault("n_images", "accuracy needs the number of pictures it was measured on")
     return dict(section.items())

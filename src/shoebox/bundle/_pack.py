@@ -8,8 +8,8 @@ import os
 import zipfile
 from pathlib import Path
 
-from shoebox.bundle._classifier import load_classifier
 from shoebox.bundle._folder import MANIFEST, bundle_folder, read_member
+from shoebox.bundle._load import load_classifier
 from shoebox.bundle._manifest import MAX_MANIFEST_BYTES, Manifest, inspect
 from shoebox.bundle._write import put_bundle
 from shoebox.data import atomic_write_bytes

@@ -1,0 +1,93 @@
+"""Finding, checking and opening a bundle."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from importlib import import_module
+from threading import Thread
+from typing import TYPE_CHECKING, Literal
+
+from shoebox.bundle._folder import MODEL, bundle_folder
+from shoebox.bundle._manifest import Manifest, read_manifest
+from shoebox.bundle._sealed import check_file, read_checked, seal_checked
+from shoebox.errors import BundleError
+
+if TYPE_CHECKING:
+    from shoebox.bundle._classifier import Classifier
+
+__all__ = ["load_classifier", "model_file"]
+
+
+def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
+                    precision: Literal["full", "int8"] = "full", sha256: str | None = None) -> Classifier:
+    """Check every file of a bundle and load its model.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that `shoebox.export` wrote, or, with its `sha256`, the address of a packed bundle: see
+        `shoebox.fetch`.
+    threads : int, optional
+        Threads for one prediction; at first as many as there are processors, at most 4.
+    precision : str
+        `int8` for the weights of 8 bits, if the bundle has them: smaller and faster, a little less exact.
+    sha256 : str, optional
+        Of the zip at an address.
+
+    Raises
+    ------
+    BundleError
+        No bundle, an unknown protocol, a missing, changed or linked file, or a model with other inputs and
+        outputs than a bundle's. Size and SHA-256 of all files are checked before the first byte of the model is
+        parsed, and what is parsed are the very bytes that were checked.
+
+    Examples
+    --------
+    >>> load_classifier("models/digits").predict("seven.png").label  # doctest: +SKIP
+    '7'
+    """
+    folder = bundle_folder(_fetched(path, sha256))
+    manifest = read_manifest(folder)
+    model = model_file(manifest, precision)
+    novelty = manifest.novelty.file if manifest.novelty is not None else None
+    Thread(target=_prepare, daemon=True).start()
+    for name, record in manifest.files.items():
+        if name not in (model, novelty):
+            check_file(folder, name, record)
+    numbers = None if novelty is None else read_checked(folder, novelty, manifest.files[novelty])
+    sealed = seal_checked(folder, model, manifest.files[model])
+    from shoebox.bundle._classifier import Classifier
+
+    return Classifier(manifest, sealed, novelty=numbers, threads=threads, precision=precision)
+
+
+def _prepare() -> None:
+    """Import what answers need while the files are hashed, which leaves the interpreter free."""
+    with contextlib.suppress(ImportError):  # told where it is needed
+        for name in ("shoebox.bundle._classifier", "onnxruntime", "shoebox.data._images"):
+            import_module(name)
+
+
+def _fetched(path: str | os.PathLike[str], sha256: str | None) -> str | os.PathLike[str]:
+    if sha256 is None and not (isinstance(path, str) and "://" in path):
+        return path
+    if sha256 is None or not isinstance(path, str):
+        raise BundleError(f"{str(path)[:100]!r} and sha256 {sha256!r} do not go together: an address needs the SHA-256 "
+                          "of its zip, and a folder has none.")
+    from shoebox.bundle._fetch import fetch
+
+    return fetch(path, sha256=sha256)
+
+
+def model_file(manifest: Manifest, precision: str) -> str:
+    """The name of the model of that precision; `BundleError` when there is none."""
+    if precision == "full":
+        return MODEL
+    if precision != "int8":
+        raise BundleError(f"precision is {precision!r}; give 'full' or 'int8'.")
+    if manifest.int8 is None:
+        why = manifest.notes.get("int8", "It was exported without them.")
+        raise BundleError(f"The bundle {manifest.name!r} has no weights of 8 bits. {why} Export with int8=True, or "
+                          "load it in full precision.")
+    return manifest.int8.file

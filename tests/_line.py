@@ -36,7 +36,8 @@ def fetch(url: str) -> Served:
     return Served(kernel[1], re.findall(r'"model_id":\s*"([0-9a-f]+)"', html), html)
 
 
-def talk(url: str, kernel_id: str, conversation: Callable[[Line], Awaitable[Any]], *, newer: bool = True) -> Any:
+def talk(url: str, kernel_id: str, conversation: Callable[[Line], Awaitable[Any]], *, newer: bool = True,
+         timeout_s: float = 60) -> Any:
     """Open a line, hold the conversation, close it; in a thread, as Playwright keeps a loop in the main one."""
 
     async def hold() -> Any:
@@ -51,7 +52,7 @@ def talk(url: str, kernel_id: str, conversation: Callable[[Line], Awaitable[Any]
                 pass
 
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(asyncio.wait_for(hold(), 60))).result()
+        return pool.submit(lambda: asyncio.run(asyncio.wait_for(hold(), timeout_s))).result()
 
 
 class Line:

@@ -258,3 +258,18 @@ def test_the_command_to_serve_imports_no_widgets() -> None:
     code = "import sys; from shoebox.apps import serve; print('anywidget' in sys.modules, 'voila' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "False"]
+
+
+def test_a_thousand_mutated_uploads_are_each_answered_and_none_is_a_surprise() -> None:
+    """bench/app.py sends ten thousand."""
+    from tests._uploads import mutants, send_raw
+
+    page = classifier_app(Colours())
+    accepted = 0
+    for content, buffers in mutants(1000, seed=1):
+        replies = send_raw(page, content, buffers)
+        assert len(replies) == 1
+        assert replies[0]["ok"] or replies[0]["error"].endswith((".", "?")), replies
+        assert replies[0].get("code") != "unexpected", (content, replies)
+        accepted += replies[0]["ok"]
+    assert 100 < accepted < 900

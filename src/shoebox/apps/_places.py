@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Places", "free_memory_bytes", "plan_places", "visitor_bytes"]
+__all__ = ["Places", "free_memory_bytes", "give_back_memory", "plan_places", "visitor_bytes"]
 
 _BASE_BYTES = 130 * 2**20  # a kernel with its libraries, measured
 _PER_MODEL_BYTE = 2.5  # the file while it is checked, and the session's own copy of the weights
@@ -56,6 +58,12 @@ def free_memory_bytes() -> int | None:
     """What a new program may take here: of the machine, or of the container if that is less. None: not known."""
     known = [value for value in (_machine_bytes(), _container_bytes()) if value is not None]
     return min(known, default=None)
+
+
+def give_back_memory() -> None:
+    """Return to the system what loading a model has freed; glibc would keep it. Elsewhere nothing happens."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _warning(wanted: int, fitting: int, each: int, free_bytes: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shoebox.apps._inbox import Inbox
+from shoebox.apps._places import give_back_memory
 from shoebox.apps._serve import IDLE_VARIABLE, MODEL_VARIABLE
 from shoebox.apps._visit import STAGES, Predictor, Stage, Visit
 from shoebox.apps._watch import VisitLog
@@ -100,6 +101,7 @@ def classifier_app(classifier: Predictor, *, title: Words | None = None, intro: 
     log = None if watch is None else VisitLog(watch, model=model_id, stage=stage)
     visit = Visit(classifier, stage=stage, log=log, inbox=inbox, model_id=model_id)
     visit.warm_up()
+    give_back_memory()  # each visitor is a process, and would hold it for the whole visit
     asked = inbox is not None or stage != "live"
     classes = list(classifier.classes[:_LISTED_CLASSES if asked else _SHOWN_CLASSES])
     about = {"title": title or "", "intro": intro or "", "classes": classes, "classes_total": len(classifier.classes),

@@ -46,8 +46,8 @@ export function isAnimated(bytes) {
  */
 export async function prepare(file, limits, texts) {
   if (file.size === 0) throw new Sentence(texts.empty);
-  const animated = isAnimated(new Uint8Array(await file.slice(0, limits.max_bytes).arrayBuffer()));
-  const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null);
+  const [bitmap, animated] = await Promise.all([
+    createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null), movesAtAll(file, limits)]);
   try {
     const large = bitmap && Math.max(bitmap.width, bitmap.height) > LEAVE_UP_TO * limits.side_px;
     const smaller = bitmap && (large || file.size > limits.shrink_over_bytes) ? await shrink(bitmap, limits) : null;
@@ -61,6 +61,13 @@ export async function prepare(file, limits, texts) {
   } finally {
     bitmap?.close();
   }
+}
+
+/** @param {File} file @param {Record<string, number>} limits */
+async function movesAtAll(file, limits) {
+  const read = async (/** @type {number} */ end) => new Uint8Array(await file.slice(0, end).arrayBuffer());
+  const jpeg = (await read(2))[0] === 0xff;
+  return !jpeg && isAnimated(await read(limits.max_bytes));
 }
 
 /**

@@ -1,0 +1,142 @@
+"""Many at once, much that is broken, and one page five hundred times."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+import urllib.request
+from typing import Any
+
+import numpy as np
+from _app_models import Models, heading, kernels, memory_mb
+from _app_pairs import Ours, chromium
+from _servers import start_voila
+from tests._line import Line, fetch, talk
+
+VISITORS = 20
+EVERY_S = 5.0
+
+
+def run_visitors(models: Models, *, quick: bool) -> str:
+    """20 visitors at once, a picture every 5 s each, as the browser would send it."""
+    seconds = 30 if quick else 120
+    photo = _as_sent(models)
+    times: list[float] = []
+    errors: list[str] = []
+    folder = models.folder / "server-load"
+    folder.mkdir()
+    with start_voila(models.ours, folder, preheat=0, max_visitors=VISITORS) as server:
+        pages = [fetch(server.url) for _ in range(VISITORS)]
+
+        async def stay(page: Any, number: int) -> None:
+            async def ask(line: Line) -> None:
+                await line.greet()
+                await asyncio.sleep(EVERY_S * number / VISITORS)
+                end = time.monotonic() + seconds
+                turn = 0
+                while time.monotonic() < end:
+                    start = time.perf_counter()
+                    reply = await line.ask_widget(page.model_ids[-1], {"kind": "picture", "id": f"{number}-{turn}",
+                                                                       "name": "a.jpg"}, buffers=(photo,))
+                    taken = time.perf_counter() - start
+                    (times.append(taken) if reply["ok"] else errors.append(str(reply)))
+                    turn += 1
+                    await asyncio.sleep(max(0, EVERY_S - taken))
+
+            try:
+                await asyncio.to_thread(talk, server.url, page.kernel_id, ask, timeout_s=seconds + 90)
+            except Exception as error:
+                errors.append(repr(error))
+
+        async def all_of_them() -> None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(VISITORS))
+            await asyncio.gather(*(stay(page, number) for number, page in enumerate(pages)))
+
+        asyncio.run(all_of_them())
+        each = [memory_mb(process) for process in kernels(server.process.pid)]
+    ms = sorted(value * 1000 for value in times)
+    return heading(f"{VISITORS} visitors at once") + (
+        f"A picture every {EVERY_S:.0f} s each for {seconds} s, {len(photo) / 1e3:.0f} kB as the browser sends it.\n\n"
+        "| figure | measured | bound |\n|---|---|---|\n"
+        f"| answers, errors | {len(ms):,}, {len(errors)} | 0 errors |\n"
+        f"| median, ms | {statistics.median(ms):,.0f} | 500 |\n"
+        f"| 95 %, ms | {ms[int(0.95 * len(ms))]:,.0f} | 2,000 |\n"
+        f"| longest, ms | {ms[-1]:,.0f} | |\n"
+        f"| memory of all kernels, MB | {sum(each):,.0f} | {VISITORS} x {max(each):,.0f} |\n"
+        + "".join(f"\nError: {error[:200]}\n" for error in errors[:3]))
+
+
+def run_mutants(models: Models, *, quick: bool) -> str:
+    """Mutated pictures through the widget's own message path, in this process."""
+    from tests._uploads import mutants, send_raw
+
+    from shoebox.apps import app
+
+    n = 1000 if quick else 10_000
+    page = app(models.bundle)
+    answered = accepted = crashed = surprises = 0
+    slowest = 0.0
+    for content, buffers in mutants(n, seed=0):
+        start = time.perf_counter()
+        try:
+            (reply,) = send_raw(page, content, buffers)
+        except Exception:
+            crashed += 1
+            continue
+        slowest = max(slowest, time.perf_counter() - start)
+        answered += reply["ok"] is True or str(reply["error"]).endswith(".")
+        accepted += reply["ok"] is True
+        surprises += reply.get("code") == "unexpected"
+    return heading("Mutated uploads") + (
+        "| figure | measured | bound |\n|---|---|---|\n"
+        f"| sent, answered | {n:,}, {answered:,} | all |\n| crashes | {crashed} | 0 |\n"
+        f"| of them pictures after all | {accepted:,} | |\n| answered that something went wrong | {surprises:,} | 0 |\n"
+        f"| slowest, s | {slowest:.2f} | 2 |\n")
+
+
+def run_page_loads(models: Models, *, quick: bool) -> str:
+    """One page again and again: it has to become usable each time."""
+    n = 25 if quick else 500
+    folder = models.folder / "server-loads"
+    folder.mkdir()
+    hung, seconds = 0, []
+    with chromium() as browser, start_voila(models.ours, folder, preheat=1, max_visitors=8) as server:
+        context = browser.new_context()
+        for _ in range(n):
+            page = context.new_page()
+            start = time.perf_counter()
+            try:
+                page.goto(server.url, wait_until="commit", timeout=30_000)
+                page.locator(".sbx-app[data-state=ready]").wait_for(timeout=30_000)
+            except Exception:
+                hung += 1
+            seconds.append(time.perf_counter() - start)
+            page.close(run_before_unload=True)
+        time.sleep(10)
+        with urllib.request.urlopen(server.url + "health", timeout=10) as response:
+            left = json.loads(response.read())["visitors"]
+    return heading(f"{n} page loads in a row") + (
+        "| figure | measured | bound |\n|---|---|---|\n"
+        f"| not usable within 30 s | {hung} | 0 |\n| median, longest, s | {statistics.median(seconds):.2f}, "
+        f"{max(seconds):.2f} | |\n| kernels left 10 s later | {left} | 2 |\n")
+
+
+def _as_sent(models: Models) -> bytes:
+    """What the browser makes of the photo: the same steps in Pillow."""
+    import io
+
+    from PIL import Image
+
+    with Image.open(models.photo) as photo:
+        photo.thumbnail((512, 512))
+        out = io.BytesIO()
+        photo.save(out, "JPEG", quality=90)
+    assert np.asarray(photo).size
+    return out.getvalue()
+
+
+__all__ = ["Ours", "run_mutants", "run_page_loads", "run_visitors"]

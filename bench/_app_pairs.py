@@ -1,0 +1,123 @@
+"""One visitor, both apps in turn: until the page can be used, memory, click to answer, bytes sent."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from _app_models import Models, cell, heading, kernels, memory_mb
+from _servers import Server, clean_env, free_port, start_voila
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from conftest import ARGUMENTS
+
+MB64 = "--Voila.tornado_settings={'websocket_max_message_size': 67108864}"  # else the photo would be lost silently
+NAMES = {"usable_s": "kernel start to usable page, s",
+         "memory_mb": "memory of the visitor's kernel after an answer, MB",
+         "answer_s": "click to answer for the photo, s", "sent_kb": "sent for it, kB"}
+BOUNDS = {"usable_s": "1/4", "memory_mb": "1/4", "answer_s": "1/4", "sent_kb": "1/20"}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The browser of the tests."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def plain_voila(notebook: Path, folder: Path) -> Server:
+    """Voila as the book starts it, but for the size of a message."""
+    port = free_port()
+    command = [sys.executable, "-P", "-m", "voila", str(notebook), "--no-browser", f"--port={port}", MB64]
+    return Server(command, f"http://127.0.0.1:{port}/", "voila/static/voila.js", folder, clean_env(folder))
+
+
+def visit(browser: Browser, server: Server, use: Any, photo: Path) -> dict[str, float]:
+    """Open the page, hand it the photo, read the answer."""
+    context = browser.new_context()
+    page = context.new_page()
+    sent = [0]
+    page.on("websocket", lambda line: line.on("framesent", lambda frame: sent.__setitem__(0, sent[0] + len(frame))))
+    start = time.perf_counter()
+    page.goto(server.url, wait_until="commit")
+    use.ready(page)
+    usable = time.perf_counter() - start
+    sent[0] = 0
+    start = time.perf_counter()
+    use.ask(page, photo)
+    answer = time.perf_counter() - start
+    memory = memory_mb(max(kernels(server.process.pid), key=memory_mb))
+    page.close(run_before_unload=True)
+    context.close()
+    return {"usable_s": usable, "memory_mb": memory, "answer_s": answer, "sent_kb": sent[0] / 1e3}
+
+
+class Ours:
+    """The shipped app."""
+
+    @staticmethod
+    def ready(page: Page) -> None:
+        page.locator(".sbx-app[data-state=ready]").wait_for(timeout=120_000)
+
+    @staticmethod
+    def ask(page: Page, photo: Path) -> None:
+        page.locator("input[type=file]:not(.sbx-camera)").set_input_files(photo)
+        page.locator(".sbx-app[data-state=done]").wait_for(timeout=120_000)
+
+
+class Theirs:
+    """The book's app: choose, then click."""
+
+    @staticmethod
+    def ready(page: Page) -> None:
+        page.get_by_role("button", name="Classify").wait_for(timeout=120_000)
+        page.get_by_text("Select your bear!").wait_for()
+
+    @staticmethod
+    def ask(page: Page, photo: Path) -> None:
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Upload").click()
+        chooser.value.set_files(photo)
+        page.get_by_role("button", name="Upload (1)").wait_for(timeout=120_000)
+        page.get_by_role("button", name="Classify").click()
+        page.get_by_text("Prediction:").wait_for(timeout=120_000)
+
+
+def run(models: Models, *, quick: bool) -> str:
+    """Take turns; each visit has a kernel of its own, none is heated up beforehand."""
+    rounds = 2 if quick else 7
+    rows: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
+    for name in ("a", "b"):
+        (models.folder / f"server-{name}").mkdir()
+    with chromium() as browser, \
+            start_voila(models.ours, models.folder / "server-a", preheat=0, max_visitors=50) as ours, \
+            plain_voila(models.theirs, models.folder / "server-b") as theirs:
+        for number in range(rounds + 1):
+            pair = visit(browser, ours, Ours, models.photo), visit(browser, theirs, Theirs, models.photo)
+            for process in kernels(theirs.process.pid):  # which plain Voila keeps
+                process.kill()
+            if number:  # the first round warms the disk's cache
+                rows["ours"].append(pair[0])
+                rows["theirs"].append(pair[1])
+    lines = [heading("The app against one of the book's form") +
+             f"ResNet-18, {models.photo.stat().st_size / 1e6:.1f} MB photo of 4032 x 3024, {rounds} pairs in turn.\n",
+             "| figure | Shoebox median (min to max) | book median (min to max) | ratio, median of pairs | bound |",
+             "|---|---|---|---|---|"]
+    for key, words in NAMES.items():
+        a, b = [row[key] for row in rows["ours"]], [row[key] for row in rows["theirs"]]
+        ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
+        lines.append(f"| {words} | {cell(a)} | {cell(b)} | {ratio:.3f} | {BOUNDS[key]} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(subprocess.call([sys.executable, str(Path(__file__).with_name("app.py")), "pairs"]))

@@ -6,7 +6,8 @@
 
 from shoebox.data._apply import ApplyResult, Plan
 from shoebox.data._dataset import Dataset
-from shoebox.data._decisions import Decision
+from shoebox.data._deciding import Choice, ConflictError
+from shoebox.data._decisions import Decision, PastDecision
 from shoebox.data._files import atomic_write_bytes, check_label, fsync_folder, safe_join, sha256_bytes, sha256_file
 from shoebox.data._images import DecodedImage, ImageSource, decode_image, jpeg_bytes, open_image, read_bytes
 from shoebox.data._predictions import Predictions
@@ -16,6 +17,8 @@ from shoebox.data._scan import Progress, ScanReport, find_files
 
 __all__ = [
     "ApplyResult",
+    "Choice",
+    "ConflictError",
     "Dataset",
     "Decision",
     "DecodedImage",
@@ -23,6 +26,7 @@ __all__ = [
     "ImageRecord",
     "ImageSource",
     "Move",
+    "PastDecision",
     "Plan",
     "Predictions",
     "Progress",

@@ -12,10 +12,10 @@ from threading import RLock
 from typing import cast, get_args
 
 from shoebox.data._apply import ApplyResult, Plan, make_plan, run_apply
+from shoebox.data._deciding import Deciding
 from shoebox.data._decisions import Decision, Journal
 from shoebox.data._exchange import MergeReport, read_decisions, sort_out, write_decisions
 from shoebox.data._files import atomic_write_bytes, check_label, folder_lock
-from shoebox.data._pictures import Pictures
 from shoebox.data._records import Move
 from shoebox.data._scan import Progress
 from shoebox.data._trash import Trashed, find_trashed, quarantine_moves, restore_moves
@@ -27,7 +27,7 @@ __all__ = ["Dataset"]
 _KINDS = get_args(DecisionKind)
 
 
-class Dataset(Pictures):
+class Dataset(Deciding):
     """Pictures in class folders, with a catalog in `.shoebox/` beside them.
 
     Opening scans the folder: new and changed files are read through the image door, everything that is no

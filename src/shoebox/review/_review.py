@@ -119,19 +119,22 @@ class Review:
         return [(place, label) for place, label in found if self.fns[place].is_file()]
 
     def decide(self, paths: Sequence[str], kind: DecisionKind | None, label: str | None = None, *,
-               seen: int | None = None, seen_up_to: int | None = None, who: str = "") -> tuple[Decision, ...]:
+               seen: int | None = None, seen_up_to: int | None = None, who: str = "",
+               same_step: bool = False) -> tuple[Decision, ...]:
         """Write down one decision about these pictures, all or none; it is on the disk when this returns.
 
         `kind` None accepts each picture's suggestion. The person saw standing the decision with the number `seen`
         (0 for none), or all of the journal up to line `seen_up_to`: `ConflictError` when somebody else's stands
-        there by now. Without either, whatever stands is replaced.
+        there by now. Without either, whatever stands is replaced. With `same_step` an undo takes it back together with
+        the step before.
         """
         with self._lock:
             choices = [self._choice(path, kind, label, self._seen(path, seen, seen_up_to)) for path in paths]
             decisions = self._ds.decide_many(choices, who=who or self.who)
             numbers = tuple(decision.seq for decision in decisions)
             self._own.update(numbers)
-            self._steps.append(numbers)
+            before = self._steps.pop() if same_step and self._steps else ()
+            self._steps.append(before + numbers)
             self._undone.clear()
             self.catch_up()
             return decisions

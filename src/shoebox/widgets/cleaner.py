@@ -177,6 +177,7 @@ class Cleaner(anywidget.AnyWidget):
             self.notice = self._review.notice
             self.thumbnails = self._review.thumbnails([item.path for item in shown.items])
             self.snapshot = {**shown.as_json(), "revision": self._revision, "queue": self._review.queue_number,
+                             "line": self._review.last_line,
                              "found": dict(self._estimate(self._review.outcome())) if self._estimate else None}
 
     def _catch_up(self) -> None:
@@ -218,7 +219,7 @@ class Cleaner(anywidget.AnyWidget):
         with self._lock:
             try:
                 decisions = self._review.decide(paths, None if kind == "accept" else cast(DecisionKind, kind), label,
-                                                who=who, **seen)
+                                                who=who, same_step=request.fields.get("step") is True, **seen)
             except ConflictError as error:
                 self._refresh()
                 return self._reply(conflict=[_told(decision) for decision in error.standing], error=str(error))

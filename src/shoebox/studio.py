@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shoebox import quality
 from shoebox.data import Dataset, Predictions
 from shoebox.errors import DatasetError, PredictionsError, ShoeboxWarning
 from shoebox.evaluation import Evaluation
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from shoebox.bundle._export import ExportReport
 
 __all__ = ["ImageClassifierCleaner", "clean", "evaluate", "export", "rank"]
+
+_ESTIMATE = getattr(quality, "review_progress", None)  # from decisions to what is probably left
 
 
 def rank(ds: Dataset, learn: Learner | None = None) -> Ranking:
@@ -51,8 +54,13 @@ def rank(ds: Dataset, learn: Learner | None = None) -> Ranking:
 
 
 def clean(ds: Dataset, ranking: Ranking | None = None, **kwargs: Any) -> Cleaner:
-    """The cleaner over a data set, by its saved predictions unless a ranking is given."""
-    return Cleaner(ds, rank(ds) if ranking is None else ranking, **kwargs)
+    """The cleaner over a data set, by its saved predictions unless a ranking is given.
+
+    `kwargs` go to `shoebox.Cleaner`: `page_size`, `who` is reviewing, and after training again the `comparison` that
+    `shoebox.compare` gives.
+    """
+    options: dict[str, Any] = {"estimate": _ESTIMATE, **kwargs}
+    return Cleaner(ds, rank(ds) if ranking is None else ranking, **options)
 
 
 def evaluate(learn: Learner, ds: Dataset) -> Evaluation:
@@ -83,7 +91,7 @@ class ImageClassifierCleaner(Cleaner):
     def __init__(self, learn: Learner, opts: Sequence[str] = (), height: int = 128, width: int = 256,
                  max_n: int = 30) -> None:
         ds = Dataset(_folder_of(learn))
-        super().__init__(ds, rank(ds, learn), page_size=max_n)
+        super().__init__(ds, rank(ds, learn), page_size=max_n, estimate=_ESTIMATE)
 
 
 def _predictions(learn: Learner, ds: Dataset, *, final: bool = False) -> Predictions:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shoebox.types import DecisionKind, Issue
 
-__all__ = ["DECIDED", "STALE", "STATES", "Columns", "Standing", "gone_of", "state_of", "states_of"]
+__all__ = ["DECIDED", "STALE", "STATES", "Columns", "Standing", "gone_of", "label_score", "state_of", "states_of"]
 
 STATES: Final = ("undecided", "stale", *get_args(DecisionKind))
 STALE: Final = 1
@@ -90,6 +90,11 @@ def state_of(issue: Issue, decision: Standing | None) -> int:
     if decision is None:
         return 0
     return STATES.index(decision.kind) if decision.image_id == issue.image_id else STALE
+
+
+def label_score(issues: Sequence[Issue]) -> float:
+    """How little is believed of a picture's given label, 0 to 1, lower is worse."""
+    return next((issue.score for issue in issues if issue.kind == "label"), issues[0].score)
 
 
 def gone_of(columns: Columns, paths: Collection[str]) -> NDArray[np.bool_]:

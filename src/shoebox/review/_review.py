@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shoebox.data import ApplyResult, Choice, Dataset, Decision, Plan, Progress
 from shoebox.errors import DatasetError, ShoeboxError
 from shoebox.review._close_look import CloseLook, close_look
-from shoebox.review._columns import DECIDED, STATES, Columns, gone_of, state_of
+from shoebox.review._columns import DECIDED, STATES, Columns, gone_of, label_score, state_of
 from shoebox.review._files import absent, site_of
 from shoebox.review._session import Item, Snapshot, View, items_of, matrix, queue_of, show
 from shoebox.review._summary import PlanSummary, summarise
@@ -64,6 +65,8 @@ class Review:
         self._gone = absent(ds, self.issues)
         self._gone_mask = gone_of(self._columns, self._gone)
         self._applied: frozenset[str] = frozenset()
+        self._settled: dict[str, tuple[int, bool]] = {}  # what an apply of this review has moved: number, problem
+        self._scores = np.asarray([label_score(own) for own in self._columns.issues], np.float64)
         self._states = np.zeros(len(self._columns), np.int8)
         self._stands: dict[str, Decision] = {}
         self._read = 0
@@ -214,15 +217,25 @@ class Review:
         with self._lock:
             return matrix(self._columns, self._states, self._gone_mask)
 
-    def outcome(self) -> dict[str, Any]:
-        """What was decided along the ranking: `scores` (N,) of the pictures that are there, in its order, and
-        `decided` (N,) with True where a label was found wrong (relabel, remove), False where kept, None elsewhere.
+    def outcome(self) -> tuple[list[bool], NDArray[np.intp], NDArray[np.float64]]:
+        """What was found so far, for an estimate of what is left: problems, places looked at, scores.
+
+        For each keep, relabel and remove in the order of deciding: was it a problem, and which of the scores is its
+        own. Scores (N,) are those of the given labels, 0 to 1, lower is worse, of all pictures that are there or
+        were moved by an apply of this review.
         """
         with self._lock:
-            places = np.flatnonzero(~self._gone_mask).tolist()
-            verdict = {"keep": False, "relabel": True, "remove": True}
-            return {"scores": [self.issues[place].score for place in places],
-                    "decided": [verdict.get(STATES[self._states[place]]) for place in places]}
+            moved = gone_of(self._columns, self._applied)
+            kept = ~self._gone_mask | moved
+            verdicts = dict(self._settled)
+            for path, decision in self._stands.items():
+                place = self._columns.place[path]
+                if decision.kind != "unsure" and self._states[place] >= DECIDED and kept[place]:
+                    verdicts[path] = (decision.seq, decision.kind != "keep")
+            order = sorted((seq, self._columns.place[path], problem) for path, (seq, problem) in verdicts.items())
+            numbers = np.cumsum(kept) - 1
+            places = np.asarray([place for _, place, _ in order], np.intp)
+            return [problem for *_, problem in order], numbers[places], self._scores[kept]
 
     def thumbnails(self, paths: Collection[str]) -> dict[str, bytes]:
         """JPEG per path, at most 256 pixels a side, as the scan drew it; empty for one that cannot be opened."""
@@ -299,12 +312,15 @@ class Review:
     def _move(self, run: Callable[[], ApplyResult]) -> ApplyResult:
         with self._lock:
             outside = self._gone - self._applied
+            standing = {path: (decision.seq, decision.kind != "keep") for path, decision in self._stands.items()}
             try:
                 return run()
             finally:
                 self._gone = absent(self._ds, self.issues)
                 self._gone_mask = gone_of(self._columns, self._gone)
                 self._applied = self._gone - outside
+                self._settled = {path: verdict for path, verdict in (standing | self._settled).items()
+                                 if path in self._applied}
 
     def _thumbnail(self, path: str) -> bytes:
         try:

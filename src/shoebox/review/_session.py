@@ -269,7 +269,7 @@ def _shares(names: Sequence[str], codes: NDArray[np.int32], there: NDArray[np.bo
     totals = np.bincount(codes[there], minlength=len(names)).tolist()
     done = np.bincount(codes[decided], minlength=len(names)).tolist()
     rows = [Share(*row) for row in zip(names, totals, done, strict=True) if row[1]]
-    return tuple(sorted(rows, key=lambda row: -row.total))
+    return tuple(sorted(rows, key=lambda row: (row.name == "", -row.total)))
 
 
 def _item(columns: Columns, place: int, decision: Standing | None, kind: str | None) -> Item:

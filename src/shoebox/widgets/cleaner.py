@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast, get_args
 
@@ -27,7 +27,7 @@ _STATIC = pathlib.Path(__file__).parent / "static"
 _MAX_NAME_CHARS = 80
 _PROGRESS_EVERY_S = 0.1
 
-Estimate = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Estimate = Callable[[Sequence[bool], Any, Any], object]
 
 
 class Cleaner(anywidget.AnyWidget):
@@ -50,7 +50,8 @@ class Cleaner(anywidget.AnyWidget):
     comparison : Comparison, optional
         What `shoebox.compare` says of the model before and after a retraining; shown above the grid.
     estimate : callable, optional
-        From `Review.outcome()` to what the review has brought so far; shown above the grid.
+        From the three parts of `Review.outcome()` to what was found and is probably left; its text stands above the
+        grid. `shoebox.clean` gives `shoebox.quality.review_progress`.
 
     Attributes
     ----------
@@ -178,7 +179,14 @@ class Cleaner(anywidget.AnyWidget):
             self.thumbnails = self._review.thumbnails([item.path for item in shown.items])
             self.snapshot = {**shown.as_json(), "revision": self._revision, "queue": self._review.queue_number,
                              "line": self._review.last_line,
-                             "found": dict(self._estimate(self._review.outcome())) if self._estimate else None}
+                             "found": self._found()}
+
+    def _found(self) -> dict[str, str] | None:
+        """What the review has brought so far, in a sentence; None before the first decision."""
+        problems, places, scores = self._review.outcome()
+        if self._estimate is None or not problems:
+            return None
+        return {"sentence": str(self._estimate(problems, places, scores))}
 
     def _catch_up(self) -> None:
         """Show what was decided elsewhere."""

@@ -69,14 +69,14 @@ function render({ model, el }) {
   function draw() {
     if (!dirty || signal.aborted) return;
     dirty = false;
+    grid.draw(wantFocus); // first: it asks for sizes, which is dear after other changes
+    wantFocus = false;
     drawCounts(frame, snapshot(), model.get("classes"));
     drawComparison(frame, model.get("comparison"));
     frame.notice.textContent = model.get("notice");
     frame.notice.hidden = !model.get("notice");
     panel.draw();
-    grid.draw(wantFocus);
     drawPager(frame, snapshot(), grid.page);
-    wantFocus = false;
   }
 
   const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, schedule, draw });
@@ -90,9 +90,7 @@ function render({ model, el }) {
       say("");
     } catch (error) {
       complain(error, "The page was not turned");
-    } finally {
-      dirty = true;
-      draw(); // a select that was changed in vain shows again what is so
+      drawCounts(frame, snapshot(), model.get("classes")); // a select that was changed in vain shows again what is so
     }
   }
 

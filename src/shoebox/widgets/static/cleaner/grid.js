@@ -34,7 +34,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   const space = grid.appendChild(document.createElement("div"));
   space.className = "sbx-space";
   space.setAttribute("role", "presentation");
-  const pages = createPages(ask, () => drawWindow(), signal);
+  const pages = createPages(ask, (one) => { if (visiblePages().includes(one)) drawWindow(); }, signal);
   const strips = createStrips(ask, signal);
   /** @type {Map<number, ReturnType<typeof createCard>>} */
   const cards = new Map(); // by the picture's place in the ranking
@@ -49,6 +49,9 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   let wanted = ""; // path to focus as soon as it is here
   let timer = 0;
   let turn = 0;
+  let seenFrom = { top: 0, height: 0 }; // the window; asking the page for it costs a layout
+  /** @type {number[]} */
+  let shown = []; // the places whose cards exist
 
   const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
   const count = () => snapshot().counts.shown;
@@ -68,19 +71,27 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     space.style.height = `${Math.max(0, Math.ceil(count() / columns) * row - GAP_PX)}px`;
   }
 
+  const lookAgain = () => { seenFrom = { top: grid.scrollTop, height: grid.clientHeight }; };
+
   /** The places whose cards have to exist now. */
   function places() {
-    const { first, last } = visiblePlaces({ top: grid.scrollTop, height: grid.clientHeight, row, columns, count: count() });
+    const { first, last } = visiblePlaces({ ...seenFrom, row, columns, count: count() });
     const found = [];
     for (let one = first; one < last; one += 1) found.push(one);
     if (hasFocus() && place < count() && (place < first || place >= last)) found.push(place); // the focus is never lost
     return found;
   }
 
+  /** Those of the pictures in the window, the one that a person looks at first. */
+  function visiblePages() {
+    const looked = shown.length ? pagesOf(Math.min(...shown), Math.max(...shown) + 1, snapshot().page_size) : [];
+    return [...new Set([page, ...looked])].filter((one) => one >= 0 && one < snapshot().pages);
+  }
+
   function drawWindow() {
     if (signal.aborted) return;
-    const shown = places();
-    const { page_size: size, revision } = snapshot();
+    shown = places();
+    const { revision } = snapshot();
     const seen = new Set();
     shown.forEach((one, order) => {
       const item = pages.item(one);
@@ -104,10 +115,9 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     }
     drawDecisions();
     drawTabs();
-    if (wanted && cardOf(wanted)) focus(wanted);
-    const looked = shown.length ? pagesOf(Math.min(...shown), Math.max(...shown) + 1, size) : [page];
-    pages.want([...new Set([page, ...looked, page + 1, page - 1])].filter((one) => one >= 0 && one < snapshot().pages));
-    markReady(shown, revision);
+    if (wanted && shown.includes(pages.placeOf(wanted))) focus(wanted);
+    pages.want(visiblePages());
+    markReady(revision);
   }
 
   /** @param {HTMLElement} node @param {number} one */
@@ -117,7 +127,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   }
 
   function drawDecisions() {
-    for (const one of places()) {
+    for (const one of shown) {
       const item = pages.item(one);
       const card = item && cards.get(item.index);
       if (!item || !card) continue;
@@ -147,7 +157,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   }
 
   /** Tests and benchmarks read `data-state`: everything in the window is drawn. */
-  function markReady(/** @type {number[]} */ shown, /** @type {number} */ revision) {
+  function markReady(/** @type {number} */ revision) {
     const mine = (turn += 1);
     const missing = shown.some((one) => !pages.item(one));
     const images = [...grid.querySelectorAll("img")];
@@ -155,6 +165,8 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       if (mine !== turn || signal.aborted) return;
       root.dataset.state = "ready";
       strips.fill([...cards.values()]);
+      const last = snapshot().pages - 1;
+      pages.want([...new Set([...visiblePages(), Math.min(page + 1, last), Math.max(page - 1, 0)])]); // ahead of the person
     };
     root.dataset.page = String(page);
     root.dataset.revision = String(revision);
@@ -166,9 +178,11 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
 
   /** @param {number} top */
   function scrollTo(top) {
-    const before = grid.scrollTop;
+    if (Math.abs(top - seenFrom.top) < 1 && seenFrom.height) return;
+    const { top: before } = seenFrom;
     grid.scrollTop = top;
-    if (grid.scrollTop !== before) aimed = grid.scrollTop;
+    lookAgain();
+    if (seenFrom.top !== before) aimed = seenFrom.top;
   }
 
   /** @param {string} path @param {boolean} [scroll] */
@@ -177,14 +191,14 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     if (at < 0) return;
     wanted = "";
     note(path, at);
-    if (scroll) scrollTo(scrollFor({ top: grid.scrollTop, height: grid.clientHeight, row, line: Math.floor(at / columns) }));
-    if (!cardOf(path)) {
+    if (scroll) scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(at / columns) }));
+    if (!shown.includes(at)) {
       wanted = path;
       return drawWindow();
     }
-    const { card } = /** @type {ReturnType<typeof createCard>} */ (cardOf(path));
-    card.focus({ preventScroll: true });
-    if (scroll) card.scrollIntoView({ block: "nearest" });
+    const card = cardOf(path)?.card;
+    card?.focus({ preventScroll: true });
+    if (scroll) card?.scrollIntoView({ block: "nearest" });
     return undefined;
   }
 
@@ -212,16 +226,20 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     if (card && path !== current) note(path, pages.placeOf(path));
   }, { signal });
   grid.addEventListener("scroll", () => {
-    if (Math.abs(grid.scrollTop - aimed) > 1) {
+    const before = seenFrom.top;
+    lookAgain();
+    if (seenFrom.top === before) return; // a scroll of our own, drawn already
+    if (Math.abs(seenFrom.top - aimed) > 1) {
       const { page_size: size } = snapshot();
-      const now = pageAt({ top: grid.scrollTop, row, columns, count: count(), size });
+      const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size });
       if (now !== page) lookAt(now);
     }
     drawWindow();
   }, { signal, passive: true });
   const observer = new ResizeObserver(() => {
-    const top = grid.clientHeight && cards.size ? Math.floor(grid.scrollTop / row) * columns : 0;
+    const top = seenFrom.height && cards.size ? Math.floor(seenFrom.top / row) * columns : 0;
     measure();
+    lookAgain();
     scrollTo(Math.floor((top || page * snapshot().page_size) / columns) * row);
     drawWindow();
   });
@@ -256,6 +274,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       pages.take(now, model.get("thumbnails"));
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
       measure();
+      lookAgain();
       if (fresh) {
         page = now.page;
         scrollTo(Math.floor((page * now.page_size) / columns) * row);
@@ -291,7 +310,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       if (item) return focus(item.path);
       place = to;
       lookAt(Math.floor(to / snapshot().page_size));
-      scrollTo(scrollFor({ top: grid.scrollTop, height: grid.clientHeight, row, line: Math.floor(to / columns) }));
+      scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(to / columns) }));
       return drawWindow();
     },
 

@@ -38,7 +38,7 @@ export function createUrls(signal) {
 
 /**
  * @param {(kind: string, fields: Record<string, any>) => Promise<any>} ask
- * @param {() => void} changed called when pictures have come
+ * @param {(page: number) => void} changed called when pictures have come
  * @param {AbortSignal} signal
  */
 export function createPages(ask, changed, signal) {
@@ -80,7 +80,7 @@ export function createPages(ask, changed, signal) {
       again = reply.queue === queue; // else the news of another queue is on its way
       store(page, reply.items, reply.buffers, again && (!known || drawable(reply.items)));
       forget();
-      changed();
+      changed(page);
     } catch {
       wanted = wanted.filter((one) => one !== page); // a silent kernel is told where something was asked for
     } finally {

@@ -84,18 +84,26 @@ export function element(tag, className = "", text = "", attributes = {}) {
   return node;
 }
 
+/** Drawn once and then copied: a page has hundreds of them. @type {Map<string, SVGSVGElement>} */
+const DRAWN = new Map();
+
 /** @param {keyof typeof ICONS} name */
 export function icon(name) {
+  const drawn = DRAWN.get(name) ?? drawIcon(name);
+  DRAWN.set(name, drawn);
+  return drawn.cloneNode(true);
+}
+
+/** @param {keyof typeof ICONS} name */
+function drawIcon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
   svg.setAttribute("class", "sbx-icon");
-  for (const line of ICONS[name]) {
-    const path = document.createElementNS(space, "path");
-    path.setAttribute("d", line);
-    svg.append(path);
-  }
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", ICONS[name].join(""));
+  svg.append(path);
   return svg;
 }
 

@@ -111,7 +111,7 @@ class TestDeciding:
         def full(*_, **__):
             raise DatasetError("The disk is full.")
 
-        monkeypatch.setattr(ds, "decide", full)
+        monkeypatch.setattr(ds, "decide_many", full)
         reply = ask(cleaner, "decide", path=paths(cleaner)[0], decision="keep")
         assert reply == {"id": reply["id"], "ok": False, "error": "The disk is full."}
         assert cleaner.snapshot["counts"]["decided"] == 0

@@ -31,7 +31,7 @@ from shoebox.data import (
 )
 from shoebox.errors import BundleError, DatasetError, ImageError, PredictionsError, ShoeboxWarning
 from shoebox.evaluation import Evaluation
-from shoebox.quality import Ranking, Thresholds, rank_pictures
+from shoebox.quality import Ranking, Thresholds, rank_pictures, review_progress
 from shoebox.widgets.cleaner import Cleaner
 
 if TYPE_CHECKING:
@@ -99,8 +99,13 @@ def rank(ds: Dataset, learn: Learner | None = None, *, backbone: Backbone | None
 
 
 def clean(ds: Dataset, ranking: Ranking | None = None, **kwargs: Any) -> Cleaner:
-    """The cleaner over a data set, by its saved predictions unless a ranking is given."""
-    return Cleaner(ds, rank(ds) if ranking is None else ranking, **kwargs)
+    """The cleaner over a data set, by its saved predictions unless a ranking is given.
+
+    `kwargs` go to `shoebox.Cleaner`: `page_size`, `who` is reviewing, and after training again the `comparison` that
+    `shoebox.compare` gives.
+    """
+    options: dict[str, Any] = {"estimate": review_progress, **kwargs}
+    return Cleaner(ds, rank(ds) if ranking is None else ranking, **options)
 
 
 def evaluate(learn: Learner, ds: Dataset) -> Evaluation:
@@ -174,7 +179,7 @@ class ImageClassifierCleaner(Cleaner):
     def __init__(self, learn: Learner, opts: Sequence[str] = (), height: int = 128, width: int = 256,
                  max_n: int = 30) -> None:
         ds = Dataset(_folder_of(learn))
-        super().__init__(ds, rank(ds, learn), page_size=max_n)
+        super().__init__(ds, rank(ds, learn), page_size=max_n, estimate=review_progress)
 
 
 def _predictions(learn: Learner, ds: Dataset, *, final: bool = False) -> Predictions:

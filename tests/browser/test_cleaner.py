@@ -322,7 +322,7 @@ FAKE = """
   URL.createObjectURL = (blob) => { live.urls += 1; return create(blob); };
   URL.revokeObjectURL = (url) => { live.urls -= 1; revoke(url); };
   const handlers = new Map();
-  const traits = { planned: null, result: null, progress: [], notice: "" };
+  const traits = { planned: null, result: null, progress: [], notice: "", comparison: null };
   const model = {                                   // anywidget's model: get, on, off, send
     get: (name) => traits[name],
     on(name, handler) {
@@ -365,7 +365,7 @@ def alone(visitor: Visitor) -> Page:
 def draw(page: Page, tmp_path: Path, n: int = 6, classes: list[str] | None = None) -> list[str]:
     ds = Dataset(folders(tmp_path / "d", {"cat": n, "dog": 1}))
     save_predictions(ds, lambda path, label: "dog")
-    cleaner = Cleaner(ds, shoebox.rank(ds), page_size=n)
+    cleaner = Cleaner(ds, shoebox.rank(ds), page_size=n + 1)
     picture = list(next(iter(cleaner.thumbnails.values())))
     page.evaluate("([shown, classes, picture]) => kernel.draw(shown, classes, new Uint8Array(picture))",
                   [cleaner.snapshot, classes or cleaner.classes, picture])
@@ -374,7 +374,8 @@ def draw(page: Page, tmp_path: Path, n: int = 6, classes: list[str] | None = Non
 
 
 def sent(page: Page) -> list[dict[str, Any]]:
-    return list(page.evaluate("kernel.live.sent"))
+    """What was asked for, without what the page asks by itself."""
+    return [wish for wish in page.evaluate("kernel.live.sent") if wish["kind"] not in ("watch", "look", "strips")]
 
 
 def test_a_silent_kernel_is_told_after_five_seconds_and_a_late_answer_clears_it(alone: Page, tmp_path: Path) -> None:
@@ -468,6 +469,9 @@ DIGITS = [str(n) for n in range(10)]
     ({"key": "л", "code": "KeyK"}, ["cat"], {"action": "keep"}),
     ({"key": "л", "code": "KeyK"}, ["л"], {"action": "label", "label": "л"}),
     ({"key": "z", "ctrlKey": True}, ["cat"], {"action": "undo"}),
+    ({"key": "Z", "shiftKey": True}, ["cat"], {"action": "redo"}),
+    ({"key": "Z", "shiftKey": True}, ["y", "z"], {"action": "label", "label": "z"}),
+    ({"key": "Z", "shiftKey": True, "ctrlKey": True}, ["y", "z"], {"action": "redo"}),
     ({"key": "k", "ctrlKey": True}, ["cat"], None),
     ({"key": "k", "altKey": True}, ["cat"], None),
     ({"key": "x"}, ["cat"], None),

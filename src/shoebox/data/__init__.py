@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from shoebox.data._apply import ApplyResult, Plan
     from shoebox.data._catalog_sources import SourceTable
     from shoebox.data._dataset import Dataset
-    from shoebox.data._decisions import Decision
+    from shoebox.data._deciding import Choice, ConflictError
+    from shoebox.data._decisions import Decision, PastDecision
     from shoebox.data._features import kept_features
     from shoebox.data._files import (
         FreeNames,
@@ -42,6 +43,8 @@ __all__ = [
     "OUTLINES",
     "ApplyResult",
     "Attribution",
+    "Choice",
+    "ConflictError",
     "Credit",
     "Dataset",
     "Decision",
@@ -51,6 +54,7 @@ __all__ = [
     "ImageRecord",
     "ImageSource",
     "Move",
+    "PastDecision",
     "Plan",
     "Predictions",
     "Progress",
@@ -82,7 +86,8 @@ _HOMES = {
     "_apply": ("ApplyResult", "Plan"),
     "_catalog_sources": ("SourceTable",),
     "_dataset": ("Dataset",),
-    "_decisions": ("Decision",),
+    "_deciding": ("Choice", "ConflictError"),
+    "_decisions": ("Decision", "PastDecision"),
     "_features": ("kept_features",),
     "_files": ("FreeNames", "atomic_write_bytes", "check_label", "folder_lock",
                "fsync_folder", "name_key", "safe_join", "sha256_bytes", "sha256_file"),

@@ -207,6 +207,25 @@ class Catalog:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (action, target, path, image_id, kind, label, who, at, reason))
             return int(cursor.lastrowid or 0)
 
+    def append_all(self, rows: Sequence[tuple[str, str, str, str | None, str, str]], *, at: str,
+                   after: int) -> list[int] | None:
+        """Add decisions (path, image_id, kind, label, who, reason) as long as the journal ends with line `after`.
+
+        Their numbers; None, and nothing is written, when somebody has written since.
+        """
+        with self._transaction() as db:
+            if (db.execute("SELECT MAX(seq) FROM journal").fetchone()[0] or 0) > after:
+                return None
+            return [int(db.execute(
+                "INSERT INTO journal (action, path, image_id, kind, label, who, reason, at) "
+                "VALUES ('decide', ?, ?, ?, ?, ?, ?, ?)", (*row, at)).lastrowid or 0) for row in rows]
+
+    def mark_all(self, action: Action, targets: Sequence[int], *, at: str) -> None:
+        """Add a line about each of these decisions."""
+        with self._transaction() as db:
+            db.executemany("INSERT INTO journal (action, target, at) VALUES (?, ?, ?)",
+                           [(action, target, at) for target in targets])
+
     def journal(self, after: int = 0) -> list[Entry]:
         """The journal's lines with a number over `after`, in order."""
         with self._transaction(write=False) as db:

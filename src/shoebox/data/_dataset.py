@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import getpass
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +12,12 @@ from threading import RLock
 from typing import cast, get_args
 
 from shoebox.data._apply import ApplyResult, Plan, UnfinishedError, make_plan, run_apply
-from shoebox.data._decisions import Decision, Journal
+from shoebox.data._deciding import Deciding, changed_elsewhere, now
+from shoebox.data._decisions import Journal
 from shoebox.data._exchange import MergeReport, read_decisions, sort_out, write_decisions
-from shoebox.data._files import atomic_write_bytes, check_label, folder_lock, name_key
+from shoebox.data._files import atomic_write_bytes, folder_lock
 from shoebox.data._moves import check_room
-from shoebox.data._pictures import Pictures
-from shoebox.data._records import ImageRecord, Move, Skipped
+from shoebox.data._records import Move, Skipped
 from shoebox.data._scan import Progress
 from shoebox.data._trash import Trashed, find_trashed, quarantine_moves, restore_moves
 from shoebox.errors import DatasetError
@@ -32,7 +30,7 @@ logger = logging.getLogger(__name__)
 _KINDS = get_args(DecisionKind)
 
 
-class Dataset(Pictures):
+class Dataset(Deciding):
     """Pictures in class folders, with a catalog in `.shoebox/` beside them.
 
     Opening scans the folder: new and changed files are read through the image door, everything that is no
@@ -71,47 +69,6 @@ class Dataset(Pictures):
         self.scan(progress)
         self.report = replace(self.report, warnings=self.report.warnings + notes)
 
-    def decide(self, path: str, kind: DecisionKind, label: str | None = None, *, who: str = "",
-               reason: str = "") -> Decision:
-        """Write down what a person decided about a picture; it is on the disk when this returns.
-
-        Parameters
-        ----------
-        path : str
-            Which picture, relative to the data set.
-        kind : str
-            `keep`, `relabel` (with the new `label`), `remove` or `unsure`.
-        who, reason : str
-            For the record; `who` is the user's name unless given.
-        """
-        with self._lock:
-            record = self._record_now(path)
-            if kind not in _KINDS:
-                raise DatasetError(f"{kind!r} is no decision. Choose one of {', '.join(_KINDS)}.")
-            if (label is not None) != (kind == "relabel"):
-                raise DatasetError(f"{kind!r} came with label {label!r}. A new label goes with 'relabel' only.")
-            if label is not None:
-                label = self._spelling.get(name_key(check_label(label)), check_label(label))
-            seq = self._catalog.append("decide", at=_now(), path=path, image_id=record.image_id, kind=kind, label=label,
-                                       who=who or _user(), reason=reason)
-            self._journal.read(self._catalog.journal(self._journal.last_seq))
-            return self._journal.decision(seq)
-
-    @property
-    def decisions(self) -> dict[str, Decision]:
-        """The standing decision per path, those of other notebooks and colleagues included."""
-        with self._lock:
-            self._journal.read(self._catalog.journal(self._journal.last_seq))
-            return self._journal.standing()
-
-    def undo_decision(self) -> Decision | None:
-        """Take back the newest decision (an entry of its own); None when there is nothing to take back."""
-        return self._mark("undo")
-
-    def redo_decision(self) -> Decision | None:
-        """Bring back the decision that was undone last; None when there is none."""
-        return self._mark("redo")
-
     def plan(self) -> Plan:
         """What `apply` would move where; nothing is touched."""
         images = self._catalog.images() if self.moved_elsewhere else self._images
@@ -126,15 +83,8 @@ class Dataset(Pictures):
             elsewhere = self.moved_elsewhere
             plan = self.plan() if plan is None else self._still_standing(plan)
             result = self._move(plan.moves, progress)
-            notes = (f"{_changed(elsewhere)} Scan again: ds.scan()",) if elsewhere else ()
+            notes = (f"{changed_elsewhere(elsewhere)} Scan again: ds.scan()",) if elsewhere else ()
             return ApplyResult(result.moved, plan.stale + result.failed, notes=result.notes + notes)
-
-    @property
-    def moved_elsewhere(self) -> int:
-        """How many files other notebooks have moved since this one last scanned; over 0: scan again."""
-        with self._lock:
-            self._journal.read(self._catalog.journal(self._journal.last_seq))
-            return self._journal.moved - self._moved_before
 
     def undo_apply(self, progress: Progress | None = None) -> ApplyResult:
         """Take back the newest apply, quarantine or restore; the decisions behind it stand again.
@@ -147,7 +97,7 @@ class Dataset(Pictures):
                 raise DatasetError("There is no apply to undo.")
             self._check_room(done[-1].moves, back=True)
             apply = self._catalog.begin_undo(done[-1])
-            result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
+            result = run_apply(self.root, self._catalog, apply, at=now(), progress=progress)
         self.scan()
         return result
 
@@ -222,31 +172,10 @@ class Dataset(Pictures):
         if not moves:
             return ApplyResult(0)
         self._check_room(moves)
-        apply = self._catalog.begin_apply(moves, at=_now())
-        result = run_apply(self.root, self._catalog, apply, at=_now(), progress=progress)
+        apply = self._catalog.begin_apply(moves, at=now())
+        result = run_apply(self.root, self._catalog, apply, at=now(), progress=progress)
         self._reload()
         return result
-
-    def _mark(self, action: str) -> Decision | None:
-        with self._lock:
-            self._journal.read(self._catalog.journal(self._journal.last_seq))
-            decision = self._journal.to_undo() if action == "undo" else self._journal.to_redo()
-            if decision is not None:
-                self._catalog.append("undo" if action == "undo" else "redo", at=_now(), target=decision.seq)
-            return decision
-
-    def _reload(self, images: dict[str, ImageRecord] | None = None) -> None:
-        self._journal.read(self._catalog.journal(self._journal.last_seq))
-        self._moved_before = self._journal.moved
-        super()._reload(images)
-        self._spelling = {name_key(label): label for label in self.classes}
-
-    def _record_now(self, path: str) -> ImageRecord:
-        """The row of one picture; a sentence when another notebook has moved it."""
-        elsewhere = self.moved_elsewhere
-        if elsewhere and not self._catalog.has(path):
-            raise DatasetError(f"There is no picture {path!r} any more. {_changed(elsewhere)} Scan again: ds.scan()")
-        return self.record(path)
 
     def _still_standing(self, plan: Plan) -> Plan:
         standing = {decision.seq for decision in self.decisions.values()}
@@ -281,7 +210,7 @@ class Dataset(Pictures):
 
     def _resume(self) -> tuple[str, ...]:
         """Finish what was cut short; a sentence for each. Under the lock only."""
-        results = [run_apply(self.root, self._catalog, apply, at=_now(), resumed=True)
+        results = [run_apply(self.root, self._catalog, apply, at=now(), resumed=True)
                    for apply in self._catalog.applies("todo", "undoing")]
         if results:
             self._reload()
@@ -295,18 +224,3 @@ class Dataset(Pictures):
                 return self._resume()
         except UnfinishedError as error:
             return (str(error),)
-
-
-def _changed(files: int) -> str:
-    return f"{files} {'file was' if files == 1 else 'files were'} changed on disk by another notebook."
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return ""

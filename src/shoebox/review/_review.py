@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from shoebox.data import ApplyResult, Dataset, Decision, Plan, Progress
+import numpy as np
+from numpy.typing import NDArray
+
+from shoebox.data import ApplyResult, Choice, Dataset, Decision, Plan, Progress
 from shoebox.errors import DatasetError, ShoeboxError
-from shoebox.review._session import Snapshot, View, page_of, snapshot
+from shoebox.review._close_look import CloseLook, close_look
+from shoebox.review._columns import DECIDED, STATES, Columns, gone_of, label_score, state_of
+from shoebox.review._files import absent, site_of
+from shoebox.review._session import Item, Snapshot, View, items_of, matrix, queue_of, show
 from shoebox.review._summary import PlanSummary, summarise
 from shoebox.types import DecisionKind, Issue
 
-__all__ = ["Review", "absent", "first_of_each_picture"]
+__all__ = ["Review"]
 
 
 class Review:
@@ -31,27 +37,49 @@ class Review:
         are left out, and `notice` says how many.
     page_size : int
         Pictures on a page, at least 1.
+    who : str
+        The reviewer's name, written beside each decision; the user's name when empty.
 
     Attributes
     ----------
     view : View
         What is shown now.
     issues : tuple of Issue
-        The whole ranking, one per picture; places in it never change.
-    labels, classes : tuple of str
-        The given labels in the ranking; everything that can be chosen as a label.
+        The first issue of each picture; places in it never change.
+    labels, suggestions, kinds, sources : tuple of str
+        What the view can be filtered by.
+    classes : tuple of str
+        Everything that can be chosen as a label.
+    queue_number : int
+        Grows when a picture of the queue changes its place, enters or leaves.
     """
 
-    def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24) -> None:
+    def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24, who: str = "") -> None:
         self._ds = ds
+        self.who = who
         self.view = View(page_size=page_size)
-        self.issues = first_of_each_picture(ranking)
-        self.labels = tuple(sorted({issue.given_label for issue in self.issues}))
-        self.classes = tuple(sorted({*ds.classes, *self.labels, *(issue.suggested_label for issue in self.issues)}))
-        self._paths = frozenset(issue.path for issue in self.issues)
+        sources = getattr(ds, "sources", {})
+        self._columns = Columns(ranking, {image_id: site_of(records) for image_id, records in sources.items()})
+        self.issues = tuple(own[0] for own in self._columns.issues)
+        self.labels, self.suggestions = self._columns.labels, self._columns.suggestions
+        self.kinds, self.sources = self._columns.kinds, self._columns.sources
+        self.classes = tuple(sorted({*ds.classes, *self.labels, *self.suggestions} - {""}))
         self._gone = absent(ds, self.issues)
+        self._gone_mask = gone_of(self._columns, self._gone)
         self._applied: frozenset[str] = frozenset()
+        self._settled: dict[str, tuple[int, bool]] = {}  # what an apply of this review has moved: number, problem
+        self._scores = np.asarray([label_score(own) for own in self._columns.issues], np.float64)
+        self._states = np.zeros(len(self._columns), np.int8)
+        self._stands: dict[str, Decision] = {}
+        self._read = 0
+        self._queue = np.zeros(0, np.intp)
+        self.queue_number = 0
         self._lock = threading.RLock()
+        self._own: set[int] = set()
+        self._steps: list[tuple[int, ...]] = []  # what this review decided, step by step
+        self._undone: list[tuple[int, ...]] = []
+        self.catch_up()
+        self._began = self._read
 
     @cached_property
     def fns(self) -> list[Path]:
@@ -69,46 +97,169 @@ class Review:
                 "Rank again to see them.")
 
     def __contains__(self, path: object) -> bool:
-        return path in self._paths
+        return path in self._columns.place
+
+    def catch_up(self) -> bool:
+        """Take in what was decided since, here or elsewhere; False when there was nothing new."""
+        with self._lock:
+            number, news = self._ds.news(self._read)
+            for path, decision in news.items():
+                place = self._columns.place.get(path)
+                if place is None:
+                    continue
+                self._states[place] = state_of(self.issues[place], decision)
+                if decision is None:
+                    self._stands.pop(path, None)
+                else:
+                    self._stands[path] = decision
+            moved, self._read = number > self._read, number
+            return moved
 
     def standing(self, kind: DecisionKind) -> list[tuple[int, str | None]]:
         """(place in `fns`, new label) of the pictures decided so, as long as the file is there."""
-        decisions = self._ds.decisions
-        found = [(index, decisions[issue.path]) for index, issue in enumerate(self.issues)
-                 if issue.path in decisions and decisions[issue.path].image_id == issue.image_id]
-        return [(index, d.label) for index, d in found if d.kind == kind and self.fns[index].is_file()]
-
-    def decide(self, path: str, kind: DecisionKind, label: str | None = None) -> Decision:
-        """Write down a decision; it is on the disk when this returns."""
-        return self._ds.decide(path, kind, label)
-
-    def undo_decision(self) -> Decision | None:
-        """Take back the newest decision and turn to the page of its picture; None when there is none."""
         with self._lock:
-            decision = self._ds.undo_decision()
-            if decision is not None:
-                page = page_of(decision.path, self.issues, self._ds.decisions, self.view, gone=self._gone)
-                self.view = self.view if page is None else replace(self.view, page=page)
-            return decision
+            self.catch_up()
+            places = np.flatnonzero(self._states == STATES.index(kind)).tolist()
+            found = [(place, self._stands[self.issues[place].path].label) for place in places]
+        return [(place, label) for place, label in found if self.fns[place].is_file()]
+
+    def decide(self, paths: Sequence[str], kind: DecisionKind | None, label: str | None = None, *,
+               seen: int | None = None, seen_up_to: int | None = None, who: str = "",
+               same_step: bool = False) -> tuple[Decision, ...]:
+        """Write down one decision about these pictures, all or none; it is on the disk when this returns.
+
+        `kind` None accepts each picture's suggestion. The person saw standing the decision with the number `seen`
+        (0 for none), or all of the journal up to line `seen_up_to`: `ConflictError` when somebody else's stands
+        there by now. Without either, whatever stands is replaced. With `same_step` an undo takes it back together with
+        the step before.
+        """
+        with self._lock:
+            choices = [self._choice(path, kind, label, self._seen(path, seen, seen_up_to)) for path in paths]
+            decisions = self._ds.decide_many(choices, who=who or self.who)
+            numbers = tuple(decision.seq for decision in decisions)
+            self._own.update(numbers)
+            before = self._steps.pop() if same_step and self._steps else ()
+            self._steps.append(before + numbers)
+            self._undone.clear()
+            self.catch_up()
+            return decisions
+
+    def undo_decision(self) -> tuple[Decision, ...]:
+        """Take back the newest step and turn to the page of its first picture; empty when there is none.
+
+        Steps of this review first, then what stood when it began, one by one. What somebody else has decided
+        meanwhile is theirs to take back.
+        """
+        with self._lock:
+            while self._steps:
+                step = self._steps.pop()
+                if taken := self._ds.take_back(step):
+                    self._undone.append(tuple(decision.seq for decision in taken))
+                    return self._turn_to(taken)
+            before = self._ds.undoable(self._began)
+            taken = self._ds.take_back([before.seq]) if before else ()
+            if taken:
+                self._undone.append((taken[0].seq,))
+            return self._turn_to(taken)
+
+    def redo_decision(self) -> tuple[Decision, ...]:
+        """Bring back the step that was undone last, as long as nothing was decided here since."""
+        with self._lock:
+            while self._undone:
+                if brought := self._ds.bring_back(self._undone.pop()):
+                    numbers = tuple(decision.seq for decision in brought)
+                    self._steps.append(numbers)
+                    self._own.update(numbers)
+                    return self._turn_to(brought)
+            return ()
 
     def current(self) -> Snapshot:
         """What `view` shows now, by the catalog and the files as they are."""
         with self._lock:
-            shown = snapshot(self.issues, self._ds.decisions, self.view, gone=self._gone)
-            lost = {item.path for item in shown.items if not (self._ds.root / item.path).is_file()}
-            if lost:
-                self._gone |= lost
+            self.catch_up()
+            shown = show(self._columns, self._states, self._gone_mask, self._stands, self.view)
+            if self._lose(shown.items):
                 return self.current()
             self.view = replace(self.view, page=shown.page)
+            queue = queue_of(self._columns, self._states, self._gone_mask, self.view)
+            if not np.array_equal(queue, self._queue):
+                self._queue = queue
+                self.queue_number += 1
             return shown
 
-    def thumbnails(self, shown: Snapshot) -> dict[str, bytes]:
-        """JPEG per path of a page; empty for a picture that cannot be opened."""
-        return {item.path: self._thumbnail(item.path) for item in shown.items}
+    def page(self, number: int) -> tuple[Item, ...]:
+        """The pictures of another page of the queue that `current` saw last, from 0; empty past the end."""
+        with self._lock:
+            return items_of(self._columns, self._queue, self._stands, self.view, number)
 
-    def warm_up(self, view: View) -> None:
-        """Draw the thumbnails of another page into the cache."""
-        self.thumbnails(snapshot(self.issues, self._ds.decisions, view, gone=self._gone))
+    def between(self, first: str, last: str) -> list[str]:
+        """The paths of the queue from one picture to another, both included, in its order."""
+        with self._lock:
+            low, high = sorted(int(np.searchsorted(self._queue, self._columns.place[path])) for path in (first, last))
+            return [self._columns.paths[place] for place in self._queue[low:high + 1].tolist()]
+
+    def like(self, path: str) -> list[str]:
+        """The undecided paths of the queue with the same given label, suggestion and kind as this picture."""
+        with self._lock:
+            place = self._columns.place[path]
+            columns, queue, issue = self._columns, self._queue, self._columns.issue(place, self.view.kind)
+            same = ((columns.given[queue] == columns.given[place])
+                    & (columns.suggested[queue] == columns.suggested[place]) & (self._states[queue] < DECIDED))
+            places = queue[same].tolist()
+            return [columns.paths[other] for other in places
+                    if other == place or columns.issue(other, self.view.kind).kind == issue.kind]
+
+    @property
+    def last_line(self) -> int:
+        """The number of the journal's line up to which everything was taken in."""
+        return self._read
+
+    def confusion(self) -> dict[str, Any]:
+        """Given label against suggestion, as `shoebox.review.matrix` counts them."""
+        with self._lock:
+            return matrix(self._columns, self._states, self._gone_mask)
+
+    def outcome(self) -> tuple[list[bool], NDArray[np.intp], NDArray[np.float64]]:
+        """What was found so far, for an estimate of what is left: problems, places looked at, scores.
+
+        For each keep, relabel and remove in the order of deciding: was it a problem, and which of the scores is its
+        own. Scores (N,) are those of the given labels, 0 to 1, lower is worse, of all pictures that are there or
+        were moved by an apply of this review.
+        """
+        with self._lock:
+            moved = gone_of(self._columns, self._applied)
+            kept = ~self._gone_mask | moved
+            verdicts = dict(self._settled)
+            for path, decision in self._stands.items():
+                place = self._columns.place[path]
+                if decision.kind != "unsure" and self._states[place] >= DECIDED and kept[place]:
+                    verdicts[path] = (decision.seq, decision.kind != "keep")
+            order = sorted((seq, self._columns.place[path], problem) for path, (seq, problem) in verdicts.items())
+            numbers = np.cumsum(kept) - 1
+            places = np.asarray([place for _, place, _ in order], np.intp)
+            return [problem for *_, problem in order], numbers[places], self._scores[kept]
+
+    def thumbnails(self, paths: Collection[str]) -> dict[str, bytes]:
+        """JPEG per path, at most 256 pixels a side, as the scan drew it; empty for one that cannot be opened."""
+        try:
+            return self._ds.thumbnails(paths)
+        except (ShoeboxError, OSError):
+            return {path: self._thumbnail(path) for path in paths}
+
+    def close_look(self, path: str) -> CloseLook:
+        """What is known of one picture of the ranking; it is opened anew."""
+        return close_look(self._ds, path, self._columns.issues[self._columns.place[path]])
+
+    def has_picture(self, path: str) -> bool:
+        """Whether the data set has this picture, in the ranking or not."""
+        return self.label_of(path) != ""
+
+    def label_of(self, path: str) -> str:
+        """The label of a picture of the data set; empty when it has none by this path."""
+        try:
+            return self._ds.record(path).label
+        except ShoeboxError:
+            return ""
 
     def plan(self) -> tuple[Plan, PlanSummary]:
         """What `apply` would move where, and the same in numbers; nothing is touched."""
@@ -129,49 +280,59 @@ class Review:
         """Bring the files of the newest apply back to where they were."""
         return self._move(lambda: self._ds.undo_apply(progress))
 
+    def _choice(self, path: str, kind: DecisionKind | None, label: str | None, seen: int | None) -> Choice:
+        issue = self.issues[self._columns.place[path]]
+        if kind is None:
+            kind, label = accepted(issue)
+        return Choice(path, kind, label, seen)
+
+    def _seen(self, path: str, seen: int | None, seen_up_to: int | None) -> int | None:
+        stands = self._stands.get(path)
+        number = 0 if stands is None else stands.seq
+        if seen is None and seen_up_to is None:
+            return None
+        if number in self._own or (seen_up_to is not None and number <= seen_up_to):
+            return number  # one's own is no surprise, even where the page has not drawn it yet
+        return seen or 0
+
+    def _turn_to(self, decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
+        self.catch_up()
+        if decisions:
+            queue = queue_of(self._columns, self._states, self._gone_mask, self.view)
+            found = np.flatnonzero(queue == self._columns.place.get(decisions[0].path, -1))
+            if len(found):
+                self.view = replace(self.view, page=int(found[0]) // self.view.page_size)
+        return decisions
+
+    def _lose(self, items: Iterable[Item]) -> bool:
+        """Leave out pictures whose file is gone; False when all are there."""
+        lost = {item.path for item in items if not (self._ds.root / item.path).is_file()}
+        self._gone |= lost
+        self._gone_mask |= gone_of(self._columns, lost)
+        return bool(lost)
+
     def _move(self, run: Callable[[], ApplyResult]) -> ApplyResult:
         with self._lock:
             outside = self._gone - self._applied
+            standing = {path: (decision.seq, decision.kind != "keep") for path, decision in self._stands.items()}
             try:
                 return run()
             finally:
                 self._gone = absent(self._ds, self.issues)
+                self._gone_mask = gone_of(self._columns, self._gone)
                 self._applied = self._gone - outside
+                self._settled = {path: verdict for path, verdict in (standing | self._settled).items()
+                                 if path in self._applied}
 
     def _thumbnail(self, path: str) -> bytes:
         try:
-            return self._ds.thumbnail(path)
+            return self._ds.thumbnails([path])[path]
         except (ShoeboxError, OSError):
             return b""
 
 
-def first_of_each_picture(ranking: Sequence[Issue]) -> tuple[Issue, ...]:
-    """The first issue of each readable picture, in order."""
-    first: dict[str, Issue] = {}
-    for issue in ranking:
-        if issue.image_id:
-            first.setdefault(issue.path, issue)
-    return tuple(first.values())
-
-
-def absent(ds: Dataset, issues: Sequence[Issue]) -> frozenset[str]:
-    """Paths whose picture is no longer what the ranking saw: moved, removed, or other bytes since the last scan.
-
-    One listing per folder instead of one look per file, which is what a network drive can stand.
-    """
-    known = {record.path: record.image_id for record in ds.images}
-    names = {folder: _names(ds.root / folder) for folder in {issue.path.rpartition("/")[0] for issue in issues}}
-
-    def stands(issue: Issue) -> bool:
-        folder, _, name = issue.path.rpartition("/")
-        return known.get(issue.path) == issue.image_id and name in names[folder]
-
-    return frozenset(issue.path for issue in issues if not stands(issue))
-
-
-def _names(folder: Path) -> frozenset[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries)
-    except OSError:
-        return frozenset()
+def accepted(issue: Issue) -> tuple[DecisionKind, str | None]:
+    """What accepting the suggestion decides: a keep where there is none, or where it is the given label."""
+    if issue.suggested_label and issue.suggested_label != issue.given_label:
+        return "relabel", issue.suggested_label
+    return "keep", None

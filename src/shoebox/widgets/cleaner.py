@@ -6,25 +6,28 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast, get_args
 
 import anywidget
 import traitlets
 
-from shoebox.data import ApplyResult, Dataset, Decision, Plan
+from shoebox.data import ApplyResult, ConflictError, Dataset, Decision, Plan
 from shoebox.errors import DatasetError
 from shoebox.review import Review, View
-from shoebox.types import DecisionKind, Issue, Side
-from shoebox.widgets._messages import Desk, MessageError, Reply, Request
+from shoebox.types import DecisionKind, Issue
+from shoebox.widgets._looking import known_path, known_paths, looking
+from shoebox.widgets._messages import Desk, Reply, Request
 from shoebox.widgets._modules import join_modules
+from shoebox.widgets._watch import Watch
 
 __all__ = ["Cleaner"]
 
 _STATIC = pathlib.Path(__file__).parent / "static"
-_MAX_PATH_CHARS = 4096
+_MAX_NAME_CHARS = 80
 _PROGRESS_EVERY_S = 0.1
+
+Estimate = Callable[[Sequence[bool], Any, Any], object]
 
 
 class Cleaner(anywidget.AnyWidget):
@@ -42,17 +45,27 @@ class Cleaner(anywidget.AnyWidget):
         and `notice` says how many.
     page_size : int
         Pictures on a page, at least 1.
+    who : str
+        The reviewer's name, written beside each decision; the user's name when empty. The page may give another.
+    comparison : Comparison, optional
+        What `shoebox.compare` says of the model before and after a retraining; shown above the grid.
+    estimate : callable, optional
+        From the three parts of `Review.outcome()` to what was found and is probably left; its text stands above the
+        grid. `shoebox.clean` gives `shoebox.quality.review_progress`.
 
     Attributes
     ----------
     snapshot : dict
-        What the page shows: items, counts, classes, filters and page, as `shoebox.review.Snapshot`.
+        What the page shows: items, counts, classes, filters and page, as `shoebox.review.Snapshot`; `queue` grows
+        when pictures enter, leave or move.
     thumbnails : dict[str, bytes]
         JPEGs of the pictures on the page, by path; empty for one that cannot be opened.
     classes : list[str]
         What can be chosen as a label, in the order of the digit keys.
     planned, result : dict or None
         The plan that waits for a yes, and how the last apply or undo went.
+    comparison : dict or None
+        Accuracy before and after a retraining, each with its interval.
     progress : list[int]
         While files move: done and total. Else empty.
     notice : str
@@ -74,21 +87,25 @@ class Cleaner(anywidget.AnyWidget):
     result = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     progress = traitlets.List(traitlets.Int()).tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
+    comparison = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
-    _pool: ThreadPoolExecutor | None = None  # stays so when the making fails; `close` is called even then
+    _watch: Watch | None = None  # stays so when the making fails; `close` is called even then
 
-    def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24) -> None:
-        self._review = Review(ds, ranking, page_size=page_size)
+    def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24, who: str = "",
+                 comparison: Any = None, estimate: Estimate | None = None) -> None:
+        self._review = Review(ds, ranking, page_size=page_size, who=who)
+        self._estimate = estimate
         self._revision = 0
         self._told_at = 0.0
-        self._warmed = View()
         self._lock = threading.RLock()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="shoebox-thumbnails")
-        super().__init__(classes=list(self._review.classes))
+        super().__init__(classes=list(self._review.classes),
+                         comparison=None if comparison is None else _compared(comparison))
         self._refresh()
-        self._desk = Desk({"decide": self._on_decide, "undo": self._on_undo, "view": self._on_view,
+        self._watch = Watch(self._catch_up)
+        self._desk = Desk({"decide": self._on_decide, "decide_many": self._on_decide_many, "undo": self._on_undo,
+                           "redo": self._on_redo, "view": self._on_view, "watch": self._on_watch,
                            "plan": self._on_plan, "cancel": self._on_cancel, "apply": self._on_apply,
-                           "undo_apply": self._on_undo_apply})
+                           "undo_apply": self._on_undo_apply, **looking(self._review)})
         self._desk.attach(self)
 
     def __repr__(self) -> str:
@@ -116,16 +133,23 @@ class Cleaner(anywidget.AnyWidget):
     def decide(self, path: str, kind: DecisionKind, label: str | None = None) -> Decision:
         """Write down a decision, as a key or a button does; `DatasetError` when the data set refuses it."""
         with self._lock:
-            decision = self._review.decide(path, kind, label)
+            decision, = self._review.decide([path], kind, label)
             self._refresh()
             return decision
 
     def undo_decision(self) -> Decision | None:
-        """Take back the newest decision and turn to its picture; None when there is nothing to take back."""
+        """Take back the newest decision of this review and turn to its picture; None when there is none."""
         with self._lock:
-            decision = self._review.undo_decision()
+            decisions = self._review.undo_decision()
             self._refresh()
-            return decision
+            return decisions[0] if decisions else None
+
+    def redo_decision(self) -> Decision | None:
+        """Bring back what was undone last, as long as nothing was decided since; None when there is none."""
+        with self._lock:
+            decisions = self._review.redo_decision()
+            self._refresh()
+            return decisions[0] if decisions else None
 
     def plan(self) -> Plan:
         """What `apply` would move where; nothing is touched."""
@@ -141,9 +165,8 @@ class Cleaner(anywidget.AnyWidget):
 
     def close(self) -> None:
         """End the widget. Decisions stay in the catalog."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        if self._watch is not None:
+            self._watch.stop()
         super().close()
 
     def _refresh(self) -> None:
@@ -153,16 +176,23 @@ class Cleaner(anywidget.AnyWidget):
         self._revision += 1
         with self.hold_sync():
             self.notice = self._review.notice
-            self.thumbnails = self._review.thumbnails(shown)
-            self.snapshot = {**shown.as_json(), "revision": self._revision}
-        self._warm_up(replace(self._review.view, page=shown.page + 1), shown.pages)
+            self.thumbnails = self._review.thumbnails([item.path for item in shown.items])
+            self.snapshot = {**shown.as_json(), "revision": self._revision, "queue": self._review.queue_number,
+                             "line": self._review.last_line,
+                             "found": self._found()}
 
-    def _warm_up(self, view: View, pages: int) -> None:
-        """Have the next page's thumbnails drawn while a person looks at this one."""
-        moves_on = view.status != "all"  # every decision brings another picture to the page
-        if self._pool is not None and view.page < pages and (view != self._warmed or moves_on):
-            self._warmed = view
-            self._pool.submit(self._review.warm_up, view)
+    def _found(self) -> dict[str, str] | None:
+        """What the review has brought so far, in a sentence; None before the first decision."""
+        problems, places, scores = self._review.outcome()
+        if self._estimate is None or not problems:
+            return None
+        return {"sentence": str(self._estimate(problems, places, scores))}
+
+    def _catch_up(self) -> None:
+        """Show what was decided elsewhere."""
+        with self._lock:
+            if self._review.catch_up():
+                self._refresh()
 
     def _move(self, run: Callable[[], ApplyResult]) -> ApplyResult:
         with self._lock:
@@ -184,20 +214,47 @@ class Cleaner(anywidget.AnyWidget):
             self._told_at = time.monotonic()
 
     def _on_decide(self, request: Request) -> Reply:
-        path = request.text("path", max_chars=_MAX_PATH_CHARS)
-        if path not in self._review:
-            raise MessageError(f"There is no picture {path!r} in this ranking. Run the cell again.")
-        kind = cast(DecisionKind, request.one_of("decision", get_args(DecisionKind)))
-        self.decide(path, kind, request.one_of("label", self._review.classes) if kind == "relabel" else None)
-        return self._reply()
+        return self._decided([known_path(request, self._review)], request)
+
+    def _on_decide_many(self, request: Request) -> Reply:
+        return self._decided(known_paths(request, self._review), request)
+
+    def _decided(self, paths: Sequence[str], request: Request) -> Reply:
+        kind = request.one_of("decision", (*get_args(DecisionKind), "accept"))
+        label = request.one_of("label", self._review.classes) if kind == "relabel" else None
+        who = request.text("who", max_chars=_MAX_NAME_CHARS).strip() if "who" in request.fields else ""
+        seen = {name: request.integer(name) for name in ("seen", "seen_up_to") if name in request.fields}
+        with self._lock:
+            try:
+                decisions = self._review.decide(paths, None if kind == "accept" else cast(DecisionKind, kind), label,
+                                                who=who, same_step=request.fields.get("step") is True, **seen)
+            except ConflictError as error:
+                self._refresh()
+                return self._reply(conflict=[_told(decision) for decision in error.standing], error=str(error))
+            self._refresh()
+        return self._reply(decided=len(decisions))
 
     def _on_undo(self, request: Request) -> Reply:
-        decision = self.undo_decision()
-        return self._reply(path=decision and decision.path)
+        with self._lock:
+            decisions = self._review.undo_decision()
+            self._refresh()
+        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions))
+
+    def _on_redo(self, request: Request) -> Reply:
+        with self._lock:
+            decisions = self._review.redo_decision()
+            self._refresh()
+        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions))
+
+    def _on_watch(self, request: Request) -> Reply:
+        if self._watch is not None:
+            self._watch.renew()
+        self._catch_up()
+        return self._reply()
 
     def _on_view(self, request: Request) -> Reply:
         with self._lock:
-            self._review.view = _changed(self._review.view, request, self._review.labels)
+            self._review.view = _changed(self._review, request)
             self._refresh()
         return self._reply()
 
@@ -226,14 +283,29 @@ class Cleaner(anywidget.AnyWidget):
         return Reply({**fields, "revision": self._revision})
 
 
-def _changed(view: View, request: Request, labels: Sequence[str]) -> View:
+def _changed(review: Review, request: Request) -> View:
     """The view with the filters and the page that a request names; the others stay."""
-    fields = request.fields
-    if "label" in fields:
-        view = replace(view, label=None if fields["label"] is None else request.one_of("label", labels))
-    if "side" in fields:
-        side = None if fields["side"] is None else request.one_of("side", ("train", "valid"))
-        view = replace(view, side=cast(Side | None, side))
+    fields, view = request.fields, review.view
+    choices = {"label": review.labels, "suggested": review.classes, "kind": review.kinds,
+               "source": review.sources, "side": ("train", "valid")}
+    for name, known in choices.items():
+        if name in fields:
+            value = None if fields[name] is None else request.one_of(name, known)
+            view = replace(view, **cast(Any, {name: value}))
     if "status" in fields:
         view = replace(view, status=cast(Any, request.one_of("status", ("all", "undecided", "decided"))))
     return replace(view, page=request.integer("page")) if "page" in fields else view
+
+
+def _told(decision: Decision) -> dict[str, Any]:
+    return {"path": decision.path, "kind": decision.kind, "label": decision.label, "who": decision.who,
+            "at": decision.at, "seq": decision.seq}
+
+
+def _compared(comparison: Any) -> dict[str, Any]:
+    from shoebox.evaluation import accuracy_interval
+
+    n = int(comparison.n)
+    shares = {name: float(getattr(comparison, name)) for name in ("before", "after")}
+    return {"n": n, "fixed": int(comparison.fixed), "broken": int(comparison.broken), "sentence": str(comparison),
+            **{name: [share, *accuracy_interval(round(share * n), n)] for name, share in shares.items()}}

@@ -5,24 +5,27 @@
  *
  * `shoebox.widgets` joins the parts in `cleaner/` and this file to the one module that a widget may have.
  *
- * @typedef {import("./cleaner/words.js").Kind} Kind
  * @typedef {import("./cleaner/words.js").Model} Model
  * @typedef {import("./cleaner/words.js").Snapshot} Snapshot
  */
 
 import { createChooser } from "./cleaner/chooser.js";
-import { createFrame, drawCounts, drawPager } from "./cleaner/frame.js";
+import { createCloseLook } from "./cleaner/closelook.js";
+import { createDeciding } from "./cleaner/deciding.js";
+import { createFrame, drawComparison, drawCounts, drawPager } from "./cleaner/frame.js";
 import { createGrid } from "./cleaner/grid.js";
 import { accepted, chosen, wishOf } from "./cleaner/keys.js";
-import { MOVE_TIMEOUT_MS, Refusal, SILENT, Silence, createLine } from "./cleaner/line.js";
+import { MOVE_TIMEOUT_MS, createLine } from "./cleaner/line.js";
 import { createPanel } from "./cleaner/panel.js";
-import { WORDS, fileName } from "./cleaner/words.js";
+import { createPresence } from "./cleaner/presence.js";
+import { createQuestion } from "./cleaner/question.js";
+import { createSelection } from "./cleaner/selection.js";
 
-const TRAITS = ["snapshot", "thumbnails", "planned", "result", "progress", "notice", "classes"];
+const TRAITS = ["snapshot", "thumbnails", "planned", "result", "progress", "notice", "classes", "comparison"];
 const WALKING = ["move", "edge", "next", "previous"];
 
-/** The card that holds a node, as its path. @param {Element | null} node */
-const pathOf = (node) => /** @type {HTMLElement | null} */ (node?.closest(".sbx-card") ?? null)?.dataset.path;
+/** The card or close look that holds a node, as its path. @param {Element | null} node */
+const pathOf = (node) => /** @type {HTMLElement | null} */ (node?.closest(".sbx-card, .sbx-close-up") ?? null)?.dataset.path;
 
 /**
  * @param {{model: Model, el: HTMLElement}} context
@@ -35,28 +38,26 @@ function render({ model, el }) {
   const { root } = frame;
   const ask = createLine(model, signal);
   /** @type {import("./cleaner/grid.js").Local} */
-  const local = { pending: new Map(), errors: new Map() };
-  const grid = createGrid(root, frame.grid, model, local, signal);
-  const panel = createPanel(frame.panel, frame.help, model, () => grid.focusCurrent());
-  const chooser = createChooser(root, () => model.get("classes"), signal);
+  const local = { pending: new Map(), errors: new Map(), selected: new Set() };
   const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
+  const turned = (/** @type {number} */ page) => drawPager(frame, snapshot(), page);
+  const follow = (/** @type {number} */ page) => { ask("view", { page }).catch(() => {}); };
+  const grid = createGrid(root, frame.grid, model, local, ask, { turned, follow }, signal);
+  const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
+  const chooser = createChooser(root, () => model.get("classes"), signal);
+  const closeLook = createCloseLook(root, () => grid.focusCurrent(), signal);
+  const selection = createSelection(local, () => grid.drawDecisions());
+  const question = createQuestion(signal);
+  const presence = createPresence(frame.who, ask, signal);
+  frame.grid.before(selection.bar, question.box);
   let wantFocus = false;
   let dirty = false;
-  let wishedPage = /** @type {number | null} */ (null);
-  let waitingViews = 0;
 
   /** @param {string} sentence @param {"" | "error"} [kind] */
   function say(sentence, kind = "") {
     frame.live.textContent = sentence;
     frame.live.dataset.kind = kind;
     frame.alarm.textContent = kind === "error" ? sentence : "";
-  }
-
-  /** @param {unknown} error @param {string} what */
-  function complain(error, what) {
-    if (error instanceof Silence) say(`${what}: ${SILENT}. It may be busy or gone: look at the notebook, then try again.`, "error");
-    else if (error instanceof Refusal) say(`${what}: ${error.message}`, "error");
-    else throw error;
   }
 
   function schedule() {
@@ -68,92 +69,85 @@ function render({ model, el }) {
   function draw() {
     if (!dirty || signal.aborted) return;
     dirty = false;
-    drawCounts(frame, snapshot());
-    drawPager(frame, snapshot());
+    grid.draw(wantFocus); // first: it asks for sizes, which is dear after other changes
+    wantFocus = false;
+    drawCounts(frame, snapshot(), model.get("classes"));
+    drawComparison(frame, model.get("comparison"));
     frame.notice.textContent = model.get("notice");
     frame.notice.hidden = !model.get("notice");
     panel.draw();
-    grid.draw(wantFocus);
-    wantFocus = false;
+    drawPager(frame, snapshot(), grid.page);
   }
 
-  /**
-   * @param {string} path
-   * @param {{kind: Kind, label: string | null}} wish
-   * @param {boolean} onward whether the focus goes on to the next undecided picture
-   */
-  async function decide(path, wish, onward) {
-    local.pending.set(path, wish);
-    local.errors.delete(path);
-    grid.drawDecisions();
-    const { page, pages } = snapshot();
-    const done = onward && !grid.focusNext(path) && page + 1 < pages;
-    /** @param {any} reply */
-    const late = (reply) => {
-      if (reply.ok) local.errors.delete(path);
-      schedule();
-    };
-    try {
-      const label = wish.label === null ? {} : { label: wish.label };
-      await ask("decide", { path, decision: wish.kind, ...label }, { late });
-      say(`${fileName(path)}: ${wish.label ?? WORDS[wish.kind]}.${done ? " This page is done: n for the next one." : ""}`);
-    } catch (error) {
-      const why = error instanceof Silence ? SILENT : /** @type {Error} */ (error).message;
-      if (local.pending.get(path) === wish) local.errors.set(path, `not saved: ${why}`);
-      complain(error, `${fileName(path)} is not saved`);
-    } finally {
-      if (local.pending.get(path) === wish) local.pending.delete(path);
-      grid.drawDecisions();
-    }
-  }
-
-  async function undo() {
-    try {
-      const { path } = await ask("undo");
-      draw();
-      if (!path) return say("There is nothing to undo.");
-      if (!grid.card(path)) return say(`The decision on ${path} is taken back. The filters hide this picture.`);
-      grid.focus(path);
-      say(`${fileName(path)}: taken back.`);
-    } catch (error) {
-      complain(error, "Nothing was undone");
-    }
-    return undefined;
-  }
+  const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, schedule, draw });
+  const { complain, decide } = deciding;
 
   /** @param {Record<string, any>} wish */
   async function view(wish) {
-    waitingViews += 1;
     try {
+      selection.clear();
       await ask("view", wish);
       say("");
     } catch (error) {
       complain(error, "The page was not turned");
-    } finally {
-      waitingViews -= 1;
-      if (waitingViews === 0) wishedPage = null;
-      schedule();
+      drawCounts(frame, snapshot(), model.get("classes")); // a select that was changed in vain shows again what is so
     }
   }
 
   /** @param {number} step */
   function turnPage(step) {
-    const { page, pages } = snapshot();
-    const to = (wishedPage ?? page) + step;
-    if (to < 0 || to >= pages) return say(step > 0 ? "This is the last page." : "This is the first page.");
-    wishedPage = to;
-    return view({ page: to });
+    const to = grid.page + step;
+    if (to < 0 || to >= snapshot().pages) return say(step > 0 ? "This is the last page." : "This is the first page.");
+    grid.turnTo(to, wantFocus || grid.hasFocus());
+    wantFocus = false;
+    return say("");
+  }
+
+  /** @param {string} path @param {boolean} all whether for all that is selected */
+  function chooseOther(path, all) {
+    const card = grid.card(path) ?? (all ? frame.grid : undefined);
+    const item = grid.item(path);
+    if (!card || !(item || all)) return;
+    chooser.open(card, (label) => {
+      if (path) grid.focus(path, false);
+      if (label === null) return;
+      if (all) deciding.decideSelected({ kind: "relabel", label });
+      else if (item) decide(path, chosen(item, label), true);
+    });
   }
 
   /** @param {string} path */
-  function chooseOther(path) {
-    const card = grid.card(path);
+  async function lookClosely(path) {
     const item = grid.item(path);
-    if (!card || !item) return;
-    chooser.open(card, (label) => {
-      grid.focus(path, false);
-      if (label !== null) decide(path, chosen(item, label), true);
-    });
+    if (closeLook.isOpen && closeLook.path === path) return closeLook.close();
+    if (!item) return undefined;
+    closeLook.open(item, grid.url(path));
+    try {
+      closeLook.fill(await ask("close_look", { path }), item);
+    } catch (error) {
+      closeLook.fail("The large picture and its history did not come: try again.");
+      complain(error, "The picture cannot be shown in full");
+    }
+    return undefined;
+  }
+
+  async function toggleOverview() {
+    if (panel.showsOverview) return panel.setOverview(null);
+    try {
+      const { labels, cells, left_out: leftOut } = await ask("confusion");
+      panel.setOverview({ labels, cells, left_out: leftOut });
+      panel.focus();
+    } catch (error) {
+      complain(error, "The overview cannot be shown");
+    }
+    return undefined;
+  }
+
+  /** Open what a cell or a bar stands for. @param {Record<string, any>} filters */
+  function openThose(filters) {
+    panel.setOverview(null);
+    wantFocus = true;
+    return view({ label: null, suggested: null, kind: null, source: null, page: 0, ...filters });
   }
 
   async function showPlan() {
@@ -187,11 +181,14 @@ function render({ model, el }) {
     if (panel.close()) ask("cancel").catch(() => {}); // closed here in any case
   }
 
+  /** @param {string} kind */
+  const one = (kind) => (/** @type {string} */ path, /** @type {boolean} */ onward) => { decide(path, { kind, label: null }, onward); };
+
   /** What can be done to a card. @type {Record<string, (path: string, onward: boolean, detail: string) => void>} */
   const onCard = {
-    keep: (path, onward) => { decide(path, { kind: "keep", label: null }, onward); },
-    remove: (path, onward) => { decide(path, { kind: "remove", label: null }, onward); },
-    unsure: (path, onward) => { decide(path, { kind: "unsure", label: null }, onward); },
+    keep: one("keep"),
+    remove: one("remove"),
+    unsure: one("unsure"),
     accept: (path, onward) => {
       const item = grid.item(path);
       if (item) decide(path, accepted(item), onward);
@@ -200,58 +197,113 @@ function render({ model, el }) {
       const item = grid.item(path);
       if (item) decide(path, chosen(item, label), onward);
     },
-    other: chooseOther,
+    other: (path) => chooseOther(path, false),
+    close_look: lookClosely,
+    select: (path) => selection.toggle(path),
+    alike: (path) => { deciding.selectThose("like", { path }); },
     move: (_, __, key) => grid.step(key),
     edge: (_, __, key) => grid.step(key),
   };
 
-  /** What can be done anywhere. @type {Record<string, () => void>} */
+  /** @param {string} kind */
+  const many = (kind) => () => { deciding.decideSelected({ kind, label: null }); };
+
+  /** What can be done anywhere. @type {Record<string, (pressed: DOMStringMap) => void>} */
   const anywhere = {
-    undo,
+    undo: deciding.undo,
+    redo: deciding.redo,
     next: () => { turnPage(1); },
     previous: () => { turnPage(-1); },
     filter: () => frame.label.focus(),
     help: () => panel.toggleHelp(),
-    back: () => { if (panel.isOpen) close(); else grid.focusCurrent(); },
+    overview: toggleOverview,
+    back: () => {
+      if (question.isOpen) question.answer(false);
+      else if (panel.isOpen) close();
+      else if (local.selected.size) selection.clear();
+      else grid.focusCurrent();
+    },
     close,
     cancel: close,
     plan: showPlan,
     apply: () => { move("apply", { confirm: model.get("planned")?.token ?? "" }, "Nothing more was moved"); },
     undo_apply: () => { move("undo_apply", {}, "Nothing more was moved back"); },
+    many_accept: many("accept"),
+    many_keep: many("keep"),
+    many_remove: many("remove"),
+    many_unsure: many("unsure"),
+    many_other: () => chooseOther([...local.selected].find((path) => grid.card(path)) ?? "", true),
+    many_clear: () => selection.clear(),
+    answer_yes: () => question.answer(true),
+    answer_no: () => question.answer(false),
+    pair: ({ given, suggested }) => { openThose({ label: given, suggested }); },
+    class: ({ value }) => { openThose({ label: value }); },
+    kind: ({ value }) => { openThose({ kind: value }); },
+    open_all: () => { openThose({ side: null, status: "all" }); },
   };
 
   /** @param {KeyboardEvent} event */
   function onKey(event) {
     const target = /** @type {Element} */ (event.target);
+    presence.note();
     const wish = wishOf(event, model.get("classes"));
     if (!wish) return undefined;
     const path = pathOf(target);
-    const pressing = event.key === "Enter" && target.closest("button, summary") !== null;
+    const inside = closeLook.isOpen;
+    const pressing = [" ", "Enter"].includes(event.key) && target.closest("button, summary") !== null;
     if (pressing || (target.matches("select, input") && wish.action !== "back")) return event.stopPropagation();
-    if (wish.action in onCard && path === undefined) return undefined;
+    if ((wish.action in onCard && path === undefined) || (inside && !(wish.action in onCard))) return undefined;
     event.preventDefault();
     event.stopPropagation();
     if (event.repeat && !WALKING.includes(wish.action)) return undefined; // a key that is held decides once
     wantFocus = grid.hasFocus() && ["next", "previous"].includes(wish.action);
-    if (path !== undefined && wish.action in onCard) return onCard[wish.action](path, true, wish.label ?? event.key);
-    return anywhere[wish.action]?.();
+    if (path === undefined || !(wish.action in onCard)) return anywhere[wish.action]?.({});
+    onCard[wish.action](path, true, wish.label ?? event.key);
+    if (inside && wish.action !== "close_look" && wish.action !== "other") followInside();
+    return undefined;
+  }
+
+  /** The close look goes on to the picture that has the turn now. */
+  function followInside() {
+    const path = grid.currentPath;
+    if (path && path !== closeLook.path) lookClosely(path);
   }
 
   /** @param {MouseEvent} event */
   function onClick(event) {
-    const pressed = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("[data-action]"));
+    const target = /** @type {Element} */ (event.target);
+    const pressed = /** @type {HTMLElement | null} */ (target.closest("[data-action]"));
+    presence.note();
     const action = pressed?.dataset.action ?? "";
-    const path = pathOf(pressed);
+    const path = pathOf(target);
+    if (!pressed && path !== undefined && (event.shiftKey || event.ctrlKey || event.metaKey)) return selectTo(path, event.shiftKey);
     // A pointer stays where it is; a button pressed by key goes on as the other keys do.
     if (path !== undefined && action in onCard) onCard[action](path, event.detail === 0, "");
-    else anywhere[action]?.();
+    else if (pressed) anywhere[action]?.(pressed.dataset);
+    if (pressed && closeLook.isOpen && path !== undefined && ["keep", "accept", "remove", "unsure"].includes(action)) closeLook.close();
+    return undefined;
+  }
+
+  /** @param {string} path @param {boolean} range */
+  function selectTo(path, range) {
+    if (range && selection.anchor) deciding.selectThose("between", { first: selection.anchor, last: path });
+    else selection.toggle(path);
+  }
+
+  /** @param {MouseEvent} event */
+  function onDoubleClick(event) {
+    const target = /** @type {Element} */ (event.target);
+    const path = pathOf(target);
+    if (path !== undefined && target.closest(".sbx-card .sbx-picture") && !target.closest("button")) lookClosely(path);
   }
 
   root.addEventListener("keydown", onKey, { signal });
   root.addEventListener("click", onClick, { signal });
-  frame.label.addEventListener("change", () => view({ label: frame.label.value.slice(1) || null, page: 0 }), { signal });
-  frame.side.addEventListener("change", () => view({ side: frame.side.value || null, page: 0 }), { signal });
-  frame.status.addEventListener("change", () => view({ status: frame.status.value, page: 0 }), { signal });
+  root.addEventListener("dblclick", onDoubleClick, { signal });
+  for (const [name, select] of Object.entries(frame.filtering)) {
+    const value = () => (["side", "status"].includes(name) ? select.value || null : select.value ? select.value.slice(1) : null);
+    select.addEventListener("change", () => view({ [name]: value(), page: 0 }), { signal });
+  }
   for (const name of TRAITS) model.on(`change:${name}`, schedule);
   signal.addEventListener("abort", () => TRAITS.forEach((name) => model.off(`change:${name}`, schedule)));
 

@@ -6,7 +6,7 @@
  * @typedef {import("./words.js").Kind} Kind
  */
 
-import { WORDS, button, element, fileName, icon, labelled, number, percent, words } from "./words.js";
+import { WORDS, agrees, button, element, fileName, icon, kindWords, labelled, number, percent, words } from "./words.js";
 
 /**
  * One line of a card: a label, a bar and a number.
@@ -37,34 +37,39 @@ export function createCard(item, url) {
   const picture = element("div", "sbx-picture");
   if (url) picture.append(element("img", "", "", { src: url, alt: fileName(item.path), draggable: "false" }));
   else picture.append(element("span", "sbx-no-picture", "no picture"));
-  picture.append(element("span", "sbx-place", number(item.index + 1), { "aria-hidden": "true" }));
-  if (item.side === "valid") picture.append(element("span", "sbx-side", "valid", { title: "In the validation set" }));
+  picture.append(createTags(item));
+  const select = button("select", "Select (s)", [icon("select")], "sbx-select-one");
+  const look = button("close_look", "Look closely (f)", [icon("close_look")], "sbx-close-look");
   const badge = element("span", "sbx-badge");
-  picture.append(badge);
+  picture.append(select, look, badge);
 
-  const agrees = item.suggestion === item.given;
   const lines = element("div", "sbx-beliefs");
   lines.append(belief("sbx-given", item.given, item.given_probability));
-  if (!agrees) lines.append(belief("sbx-suggested", item.suggestion, item.suggested_probability));
+  if (!agrees(item)) lines.append(belief("sbx-suggested", item.suggestion, item.suggested_probability));
   const reason = element("p", "sbx-reason", item.reason, { title: `${item.path}\n${item.reason}` });
+  const strip = element("div", "sbx-strip");
+  strip.hidden = item.evidence.length === 0;
   const trouble = element("p", "sbx-trouble");
   const actions = element("div", "sbx-actions");
   actions.append(button("keep", `Keep ${item.given} (k)`, [icon("keep")], "sbx-keep"));
-  if (!agrees) {
-    const accept = button("accept", `Accept ${item.suggestion} (Enter)`, [icon("relabel")], "sbx-relabel");
-    actions.append(accept);
-  }
+  if (!agrees(item)) actions.append(button("accept", `Accept ${item.suggestion} (Enter)`, [icon("relabel")], "sbx-relabel"));
   actions.append(
     button("other", "Another label … (o)", [icon("other")]),
     button("remove", "Remove (d)", [icon("remove")], "sbx-remove"),
     button("unsure", "Unsure (u)", [icon("unsure")], "sbx-unsure"),
   );
-  card.append(picture, lines, reason, trouble, actions);
+  card.append(picture, lines, reason, strip, trouble, actions);
   row.append(card);
 
   let shown = "";
   return {
-    row, card,
+    row, card, strip, evidence: item.evidence,
+    /** @param {boolean} selected */
+    mark(selected) {
+      card.classList.toggle("sbx-selected", selected);
+      card.setAttribute("aria-selected", String(selected));
+      select.setAttribute("aria-pressed", String(selected));
+    },
     /**
      * @param {Item} now
      * @param {{pending: {kind: Kind, label: string | null} | undefined, error: string | undefined}} local
@@ -84,6 +89,7 @@ export function createCard(item, url) {
       else if (now.stale) badge.append(icon("warning"), words("file changed: decide anew"));
       else if (kind) {
         badge.append(icon(kind), kind === "relabel" ? labelled(now.decision_label ?? "", "") : words(WORDS[kind]));
+        if (now.who) badge.title = `by ${now.who}`;
       }
       trouble.textContent = error ?? "";
       for (const node of actions.children) {
@@ -97,13 +103,23 @@ export function createCard(item, url) {
   };
 }
 
+/** Place, side and kinds, over the picture. @param {Item} item */
+function createTags(item) {
+  const tags = element("span", "sbx-tags");
+  tags.append(element("span", "sbx-place", number(item.index + 1), { "aria-hidden": "true" }));
+  if (item.side === "valid") tags.append(element("span", "sbx-side", "valid", { title: "In the validation set" }));
+  const kinds = item.kinds.filter((kind) => kind !== "label");
+  for (const kind of kinds.slice(0, 2)) tags.append(element("span", "sbx-kind", kindWords(kind), { title: kinds.map(kindWords).join(", ") }));
+  return tags;
+}
+
 /** The card in words. @param {Item} item @param {string} state */
 function spoken(item, state) {
   const decision = item.stale ? "decided for another version of the file"
     : item.decision === "relabel" ? `decided: ${item.decision_label}`
     : item.decision ? `decided: ${WORDS[item.decision]}` : "undecided";
-  const suggestion = item.suggestion === item.given
-    ? `the model agrees, ${percent(item.suggested_probability)}`
+  const suggestion = item.suggestion === "" ? kindWords(item.kind)
+    : item.suggestion === item.given ? `the model agrees, ${percent(item.suggested_probability)}`
     : `suggested ${item.suggestion}, ${percent(item.suggested_probability)}`;
   return [`Given ${item.given}`, suggestion, decision, state].filter(Boolean).join("; ");
 }

@@ -6,7 +6,8 @@
  * @typedef {import("./words.js").Snapshot} Snapshot
  */
 
-import { WORDS, button, element, icon, number, words } from "./words.js";
+import { createComparison } from "./panels.js";
+import { WORDS, button, element, icon, kindWords, number, words } from "./words.js";
 
 /**
  * A select with a name in front.
@@ -41,17 +42,23 @@ export function createFrame() {
   const root = element("section", "sbx-cleaner", "", { "aria-label": "Cleaner", "data-lm-suppress-shortcuts": "true" });
   const bar = element("div", "sbx-bar");
   const label = createSelect("Class", "label");
+  const suggested = createSelect("Suggested", "suggested");
+  const kind = createSelect("Kind", "kind");
+  const source = createSelect("Source", "source");
   const side = createSelect("Split", "side");
   const status = createSelect("Show", "status");
   const filters = element("div", "sbx-filters", "", { role: "group", "aria-label": "Filters" });
-  filters.append(label.label, side.label, status.label);
+  filters.append(label.label, suggested.label, kind.label, source.label, side.label, status.label);
   const buttons = element("div", "sbx-buttons");
   const undo = button("undo", "Undo the last decision (z)", [icon("undo"), words("Undo")]);
+  const redo = button("redo", "Redo (Shift z)", [icon("redo")]);
+  const overview = button("overview", "Overview (m)", [icon("overview")]);
+  overview.setAttribute("aria-expanded", "false");
   const help = button("help", "Keys (?)", [words("?")], "sbx-round");
   help.setAttribute("aria-label", "Keys");
   help.setAttribute("aria-expanded", "false");
   const apply = button("plan", "Show what would be moved", [icon("apply"), words("Apply …")], "sbx-primary");
-  buttons.append(undo, help, apply);
+  buttons.append(undo, redo, overview, help, apply);
   bar.append(filters, buttons);
 
   const progress = element("div", "sbx-progress");
@@ -60,28 +67,50 @@ export function createFrame() {
   const decided = element("strong", "sbx-decided");
   progress.append(decided, meter, legend);
 
+  const found = element("p", "sbx-found");
+  const comparison = element("div");
   const notice = element("p", "sbx-notice", "", { role: "note" });
   const alarm = element("p", "sbx-alarm", "", { "aria-hidden": "true" }); // the status line again, where it is seen
   const panel = element("div", "sbx-panel", "", { tabindex: "-1" });
-  const grid = element("div", "sbx-grid", "", { role: "grid", "aria-label": "Pictures, most suspicious first", "aria-colcount": "1" });
+  const grid = element("div", "sbx-grid", "", { role: "grid", "aria-label": "Pictures, most suspicious first", "aria-colcount": "1", "aria-multiselectable": "true", tabindex: "-1" });
   const empty = element("p", "sbx-empty");
   const foot = element("nav", "sbx-foot", "", { "aria-label": "Pages" });
   const previous = button("previous", "Previous page (p)", [icon("previous"), words("Previous")]);
   const place = element("span", "sbx-page");
   const next = button("next", "Next page (n)", [words("Next"), icon("next")]);
   const live = element("p", "sbx-status", "", { role: "status", "aria-live": "polite" });
-  foot.append(previous, place, next, live);
-  root.append(bar, progress, notice, alarm, panel, grid, empty, foot);
-  return { root, label: label.select, side: side.select, status: status.select, undo, help, apply, decided, meter, legend,
-           notice, alarm, panel, grid, empty, previous, place, next, live };
+  const who = element("input", "sbx-search sbx-who", "", { type: "text", maxlength: "80", "aria-label": "Your name", placeholder: "Your name", autocomplete: "name", title: "Stands beside your decisions, so that others know whose they are" });
+  foot.append(previous, place, next, live, who);
+  root.append(bar, progress, found, comparison, notice, alarm, panel, grid, empty, foot);
+  const filtering = { label: label.select, suggested: suggested.select, kind: kind.select, source: source.select, side: side.select, status: status.select };
+  return { root, ...filtering, filtering, undo, redo, overview, help, apply, decided, meter, legend, found, comparison, notice, alarm,
+           panel, grid, empty, previous, place, next, live, who };
+}
+
+/**
+ * A filter by kind or source; there is none where there is nothing to choose.
+ * @param {HTMLSelectElement} select @param {import("./words.js").Share[]} rows @param {string | null} value
+ * @param {string} all @param {(name: string) => string} named @param {number} least
+ */
+function shares(select, rows, value, all, named, least) {
+  setOptions(select, [{ value: "", text: all }, ...rows.map(({ name, total, decided }) => (
+    { value: `=${name}`, text: `${named(name)} (${number(decided)} of ${number(total)})` }))], value === null ? "" : `=${value}`);
+  if (select.parentElement) select.parentElement.hidden = rows.length < least && value === null;
+}
+
+/** What a retraining brought, if it is known. @param {ReturnType<typeof createFrame>} frame @param {any} comparison */
+export function drawComparison(frame, comparison) {
+  if (comparison && !frame.comparison.childElementCount) frame.comparison.append(createComparison(comparison));
+  else if (!comparison) frame.comparison.replaceChildren();
 }
 
 /**
  * Progress, legend and filters from the counts.
  * @param {ReturnType<typeof createFrame>} frame
  * @param {Snapshot} snapshot
+ * @param {string[]} classes
  */
-export function drawCounts(frame, snapshot) {
+export function drawCounts(frame, snapshot, classes) {
   const { counts } = snapshot;
   frame.decided.textContent = `${number(counts.decided)} of ${number(counts.total)} decided`;
   frame.meter.setAttribute("aria-valuenow", String(counts.decided));
@@ -102,6 +131,13 @@ export function drawCounts(frame, snapshot) {
   setOptions(frame.label, [{ value: "", text: "All classes" }, ...snapshot.classes.map(({ label, total, decided }) => (
     { value: `=${label}`, text: `${label} (${number(decided)} of ${number(total)})` }))],
   snapshot.label === null ? "" : `=${snapshot.label}`);
+  frame.found.textContent = snapshot.found?.sentence ?? "";
+  frame.found.hidden = !snapshot.found?.sentence;
+  const pairs = [...new Set([...classes, ...(snapshot.suggested === null ? [] : [snapshot.suggested])])];
+  setOptions(frame.suggested, [{ value: "", text: "Any" }, ...pairs.map((name) => ({ value: `=${name}`, text: name }))],
+             snapshot.suggested === null ? "" : `=${snapshot.suggested}`);
+  shares(frame.kind, snapshot.kinds, snapshot.kind, "All kinds", kindWords, 2);
+  shares(frame.source, snapshot.sources, snapshot.source, "All sources", (name) => name || "unknown", 1);
   setOptions(frame.side, [{ value: "", text: "Both" }, { value: "train", text: "Training" }, { value: "valid", text: "Validation" }], snapshot.side ?? "");
   setOptions(frame.status, [{ value: "all", text: "All" }, { value: "undecided", text: "Undecided" }, { value: "decided", text: "Decided" }], snapshot.status);
 }
@@ -109,9 +145,10 @@ export function drawCounts(frame, snapshot) {
 /**
  * @param {ReturnType<typeof createFrame>} frame
  * @param {Snapshot} snapshot
+ * @param {number} page that a person looks at
  */
-export function drawPager(frame, snapshot) {
-  const { counts, page, pages } = snapshot;
+export function drawPager(frame, snapshot, page) {
+  const { counts, pages } = snapshot;
   frame.place.textContent = `page ${number(page + 1)} of ${number(pages)}`;
   frame.previous.toggleAttribute("disabled", page === 0);
   frame.next.toggleAttribute("disabled", page + 1 >= pages);

@@ -1,162 +1,333 @@
 // @ts-check
 /**
- * The grid: which cards there are, which of them has the focus, and where the focus goes.
+ * The grid: which cards there are, where they stand, which of them has the focus, and where the focus goes.
+ * Of thousands of pictures only those in the window exist; the kernel's page follows the person who scrolls.
  *
  * @typedef {import("./words.js").Item} Item
  * @typedef {import("./words.js").Kind} Kind
  * @typedef {import("./words.js").Model} Model
  * @typedef {import("./words.js").Snapshot} Snapshot
- * @typedef {{pending: Map<string, {kind: Kind, label: string | null}>, errors: Map<string, string>}} Local
- *   decisions on their way to the kernel, and those that did not arrive, by path
+ * @typedef {{pending: Map<string, {kind: string, label: string | null}>, errors: Map<string, string>,
+ *   selected: Set<string>}} Local decisions on their way to the kernel, those that did not arrive, and what is selected
  */
 
 import { createCard } from "./card.js";
 import { moved, nextOpen } from "./keys.js";
-import { createUrls } from "./line.js";
+import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./layout.js";
+import { createPages } from "./pages.js";
+import { createStrips } from "./strips.js";
 import { undecided } from "./words.js";
+
+const PAGE_FOLLOWS_MS = 200; // after the last scroll
 
 /**
  * @param {HTMLElement} root
  * @param {HTMLElement} grid
  * @param {Model} model
  * @param {Local} local
+ * @param {(kind: string, fields?: Record<string, any>) => Promise<any>} ask
+ * @param {{turned: (page: number) => void, follow: (page: number) => void}} tell which page a person looks at: the
+ *   frame at once, the kernel a little later
  * @param {AbortSignal} signal
  */
-export function createGrid(root, grid, model, local, signal) {
-  const urls = createUrls(signal);
-  /** @type {Map<string, ReturnType<typeof createCard>>} */
-  const cards = new Map();
+export function createGrid(root, grid, model, local, ask, { turned, follow }, signal) {
+  const space = grid.appendChild(document.createElement("div"));
+  space.className = "sbx-space";
+  space.setAttribute("role", "presentation");
+  const pages = createPages(ask, (one) => { if (visiblePages().includes(one)) drawWindow(); }, signal);
+  const strips = createStrips(ask, signal);
+  /** @type {Map<number, ReturnType<typeof createCard>>} */
+  const cards = new Map(); // by the picture's place in the ranking
   let current = ""; // path of the card that has, or would get, the focus
-  let place = 0; // and where it stood
-  let drawnPage = "";
+  let place = 0; // and where it stands in the queue
+  let page = 0; // that a person looks at
+  let drawnView = "";
+  let columns = 1;
+  let cell = 150;
+  let row = 280;
+  let aimed = -1; // where a scroll of our own ends
+  let wanted = ""; // path to focus as soon as it is here
+  let timer = 0;
   let turn = 0;
+  let seenFrom = { top: 0, height: 0 }; // the window; asking the page for it costs a layout
+  /** @type {number[]} */
+  let shown = []; // the places whose cards exist
 
   const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
+  const count = () => snapshot().counts.shown;
   const active = () => /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
   const hasFocus = () => grid.contains(active());
+  const cardOf = (/** @type {string} */ path) => {
+    const item = pages.item(pages.placeOf(path));
+    return item && cards.get(item.index);
+  };
 
-  /** @param {Snapshot} now */
-  function bringCards(now) {
-    const shown = new Set(now.items.map((item) => item.path));
-    for (const [path, card] of cards) {
-      if (shown.has(path)) continue;
-      card.row.remove();
-      cards.delete(path);
-    }
-    urls.bring(now.items, model.get("thumbnails"));
-    now.items.forEach((item, order) => {
-      const card = cards.get(item.path) ?? createCard(item, urls.of(item));
-      cards.set(item.path, card);
-      card.row.setAttribute("aria-rowindex", String(now.page * now.page_size + order + 1));
-      if (grid.children[order] !== card.row) grid.insertBefore(card.row, grid.children[order] ?? null);
+  /** Width and height of a card decide where all of them stand. */
+  function measure() {
+    const style = getComputedStyle(grid);
+    const inner = grid.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    ({ columns, cell } = columnsOf(inner, parseFloat(style.getPropertyValue("--sbx-card-width")) || 150));
+    row = (parseFloat(style.getPropertyValue("--sbx-card-height")) || 270) + GAP_PX;
+    space.style.height = `${Math.max(0, Math.ceil(count() / columns) * row - GAP_PX)}px`;
+  }
+
+  const lookAgain = () => { seenFrom = { top: grid.scrollTop, height: grid.clientHeight }; };
+
+  /** The places whose cards have to exist now. */
+  function places() {
+    const { first, last } = visiblePlaces({ ...seenFrom, row, columns, count: count() });
+    const found = [];
+    for (let one = first; one < last; one += 1) found.push(one);
+    if (hasFocus() && place < count() && (place < first || place >= last)) found.push(place); // the focus is never lost
+    return found;
+  }
+
+  /** Those of the pictures in the window, the one that a person looks at first. */
+  function visiblePages() {
+    const looked = shown.length ? pagesOf(Math.min(...shown), Math.max(...shown) + 1, snapshot().page_size) : [];
+    return [...new Set([page, ...looked])].filter((one) => one >= 0 && one < snapshot().pages);
+  }
+
+  function drawWindow() {
+    if (signal.aborted) return;
+    shown = places();
+    const { revision } = snapshot();
+    const seen = new Set();
+    shown.forEach((one, order) => {
+      const item = pages.item(one);
+      if (!item || seen.has(item.index)) return;
+      seen.add(item.index);
+      const url = pages.urls.of(item.image_id);
+      let card = cards.get(item.index);
+      if (card && (card.url !== url || card.card.dataset.path !== item.path)) {
+        card.row.remove();
+        card = undefined;
+      }
+      if (!card) cards.set(item.index, card = { ...createCard(item, url), url });
+      stand(card.row, one);
+      card.row.setAttribute("aria-rowindex", String(one + 1));
+      if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
+    for (const [index, card] of cards) {
+      if (seen.has(index)) continue;
+      card.row.remove();
+      cards.delete(index);
+    }
+    drawDecisions();
+    drawTabs();
+    if (wanted && shown.includes(pages.placeOf(wanted))) focus(wanted);
+    pages.want(visiblePages());
+    markReady(revision);
+  }
+
+  /** @param {HTMLElement} node @param {number} one */
+  function stand(node, one) {
+    node.style.width = `${cell}px`;
+    node.style.transform = `translate(${(one % columns) * (cell + GAP_PX)}px, ${Math.floor(one / columns) * row}px)`;
+  }
+
+  function drawDecisions() {
+    for (const one of shown) {
+      const item = pages.item(one);
+      const card = item && cards.get(item.index);
+      if (!item || !card) continue;
+      card.update(item, { pending: local.pending.get(item.path), error: local.errors.get(item.path) });
+      card.mark(local.selected.has(item.path));
+    }
   }
 
   /** The card that was current stays so; else the first undecided one of a new page, or the one that took its place. */
-  function chooseCurrent(/** @type {Snapshot} */ now) {
-    const page = JSON.stringify([now.label, now.side, now.status, now.page]);
-    const known = now.items.findIndex((item) => item.path === current);
-    if (known >= 0) place = known;
-    else if (page !== drawnPage) place = Math.max(0, now.items.findIndex(undecided));
-    else place = Math.min(place, now.items.length - 1);
-    drawnPage = page;
-    current = now.items[place]?.path ?? "";
+  function chooseCurrent(/** @type {Snapshot} */ now, /** @type {boolean} */ fresh) {
+    const known = pages.placeOf(current);
+    const start = now.page * now.page_size;
+    if (known >= 0 && !fresh) place = known;
+    else if (fresh) place = start + Math.max(0, now.items.findIndex(undecided));
+    else place = Math.max(0, Math.min(place, count() - 1));
+    current = pages.item(place)?.path ?? "";
   }
 
   /** Only the current card and its buttons are reached with Tab. */
   function drawTabs() {
-    for (const [path, { card }] of cards) {
-      const tabindex = path === current ? "0" : "-1";
+    for (const { card } of cards.values()) {
+      const tabindex = card.dataset.path === current ? "0" : "-1";
       if (card.dataset.tab === tabindex) continue;
       card.dataset.tab = tabindex;
       for (const node of [card, ...card.querySelectorAll("button")]) node.setAttribute("tabindex", tabindex);
     }
   }
 
-  /** Tests and benchmarks read `data-state`: everything of this page is drawn. */
-  function markReady(/** @type {Snapshot} */ now) {
+  /** Tests and benchmarks read `data-state`: everything in the window is drawn. */
+  function markReady(/** @type {number} */ revision) {
     const mine = (turn += 1);
+    const missing = shown.some((one) => !pages.item(one));
     const images = [...grid.querySelectorAll("img")];
     const done = () => {
-      if (mine === turn && !signal.aborted) root.dataset.state = "ready";
+      if (mine !== turn || signal.aborted) return;
+      root.dataset.state = "ready";
+      strips.fill([...cards.values()]);
+      const last = snapshot().pages - 1;
+      pages.want([...new Set([...visiblePages(), Math.min(page + 1, last), Math.max(page - 1, 0)])]); // ahead of the person
     };
-    root.dataset.page = String(now.page);
-    root.dataset.revision = String(now.revision);
-    if (images.every((image) => image.complete)) return done();
+    root.dataset.page = String(page);
+    root.dataset.revision = String(revision);
+    if (!missing && images.every((image) => image.complete)) return done();
     root.dataset.state = "loading";
-    Promise.all(images.map((image) => image.decode().catch(() => {}))).then(done);
+    if (!missing) Promise.all(images.map((image) => image.decode().catch(() => {}))).then(done);
     return undefined;
+  }
+
+  /** @param {number} top */
+  function scrollTo(top) {
+    if (Math.abs(top - seenFrom.top) < 1 && seenFrom.height) return;
+    const { top: before } = seenFrom;
+    grid.scrollTop = top;
+    lookAgain();
+    if (seenFrom.top !== before) aimed = seenFrom.top;
   }
 
   /** @param {string} path @param {boolean} [scroll] */
   function focus(path, scroll = true) {
-    const found = cards.get(path);
-    if (!found) return;
-    note(path);
-    found.card.focus({ preventScroll: true });
-    if (scroll) found.card.scrollIntoView({ block: "nearest" });
+    const at = pages.placeOf(path);
+    if (at < 0) return;
+    wanted = "";
+    note(path, at);
+    if (scroll) scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(at / columns) }));
+    if (!shown.includes(at)) {
+      wanted = path;
+      return drawWindow();
+    }
+    const card = cardOf(path)?.card;
+    card?.focus({ preventScroll: true });
+    if (scroll) card?.scrollIntoView({ block: "nearest" });
+    return undefined;
   }
 
-  /** @param {string} path that has the focus now */
-  function note(path) {
+  /** @param {string} path that has the focus now @param {number} at */
+  function note(path, at) {
     current = path;
-    place = snapshot().items.findIndex((item) => item.path === path);
+    place = at;
+    const own = Math.floor(at / snapshot().page_size);
+    if (own !== page) lookAt(own);
     drawTabs();
   }
 
-  const columns = () => {
-    const tops = snapshot().items.map((item) => cards.get(item.path)?.card.offsetTop);
-    return Math.max(1, tops.filter((top) => top === tops[0]).length);
-  };
+  /** @param {number} to the page that a person looks at */
+  function lookAt(to) {
+    page = to;
+    root.dataset.page = String(page);
+    turned(page);
+    clearTimeout(timer);
+    timer = window.setTimeout(() => page !== snapshot().page && follow(page), PAGE_FOLLOWS_MS);
+  }
 
   grid.addEventListener("focusin", (event) => {
     const card = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest(".sbx-card"));
-    if (card && card.dataset.path !== current) note(card.dataset.path ?? "");
+    const path = card?.dataset.path ?? "";
+    if (card && path !== current) note(path, pages.placeOf(path));
   }, { signal });
+  grid.addEventListener("scroll", () => {
+    const before = seenFrom.top;
+    lookAgain();
+    if (seenFrom.top === before) return; // a scroll of our own, drawn already
+    if (Math.abs(seenFrom.top - aimed) > 1) {
+      const { page_size: size } = snapshot();
+      const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size });
+      if (now !== page) lookAt(now);
+    }
+    drawWindow();
+  }, { signal, passive: true });
+  const observer = new ResizeObserver(() => {
+    const top = seenFrom.height && cards.size ? Math.floor(seenFrom.top / row) * columns : 0;
+    measure();
+    lookAgain();
+    scrollTo(Math.floor((top || page * snapshot().page_size) / columns) * row);
+    drawWindow();
+  });
+  observer.observe(grid);
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    clearTimeout(timer);
+  });
 
   return {
     hasFocus,
     focus,
+    get page() { return page; },
+    get currentPath() { return current; },
     /** @param {boolean} [scroll] */
     focusCurrent: (scroll = true) => focus(current, scroll),
     /** @param {string} path */
-    item: (path) => snapshot().items.find((one) => one.path === path),
+    item: (path) => pages.item(pages.placeOf(path)),
     /** @param {string} path */
-    card: (path) => cards.get(path)?.card,
-
-    /** What changed about decisions, without the rest. */
-    drawDecisions() {
-      for (const item of snapshot().items) {
-        cards.get(item.path)?.update(item, { pending: local.pending.get(item.path), error: local.errors.get(item.path) });
-      }
-    },
+    card: (path) => cardOf(path)?.card,
+    drawDecisions,
+    /** @param {string} path */
+    url: (path) => pages.urls.of(pages.item(pages.placeOf(path))?.image_id ?? ""),
 
     /** Bring everything up to the snapshot. @param {boolean} wantFocus even if the focus was elsewhere */
     draw(wantFocus) {
       const now = snapshot();
       const had = hasFocus();
-      bringCards(now);
-      this.drawDecisions();
-      chooseCurrent(now);
-      drawTabs();
-      if (wantFocus || (had && !hasFocus())) focus(current);
-      markReady(now);
+      const view = JSON.stringify([now.label, now.suggested, now.kind, now.source, now.side, now.status]);
+      const fresh = view !== drawnView;
+      if (fresh) pages.clear();
+      pages.take(now, model.get("thumbnails"));
+      root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
+      measure();
+      lookAgain();
+      if (fresh) {
+        page = now.page;
+        scrollTo(Math.floor((page * now.page_size) / columns) * row);
+      }
+      drawnView = view;
+      chooseCurrent(now, fresh);
+      drawWindow();
+      if (wantFocus || (had && !hasFocus())) focus(current, wantFocus);
+    },
+
+    /** Turn to a page: its first row comes to the top. @param {number} to @param {boolean} keepFocus */
+    turnTo(to, keepFocus) {
+      const { page_size: size } = snapshot();
+      const start = to * size;
+      page = to;
+      lookAt(to);
+      place = start;
+      scrollTo(Math.floor(start / columns) * row);
+      const items = Array.from({ length: size }, (_, order) => pages.item(start + order));
+      const first = items.findIndex((item) => item && undecided(item));
+      place = start + Math.max(0, first);
+      current = pages.item(place)?.path ?? "";
+      drawWindow();
+      if (keepFocus && current) focus(current, false);
+      return items.some(Boolean);
     },
 
     /** An arrow key, Home or End. @param {string} key */
     step(key) {
-      const { items } = snapshot();
-      const to = key === "Home" ? 0 : key === "End" ? items.length - 1 : moved(key, place, items.length, columns());
-      if (items[to]) focus(items[to].path);
+      const last = count() - 1;
+      const to = key === "Home" ? 0 : key === "End" ? last : moved(key, place, count(), columns);
+      const item = pages.item(to);
+      if (item) return focus(item.path);
+      place = to;
+      lookAt(Math.floor(to / snapshot().page_size));
+      scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(to / columns) }));
+      return drawWindow();
     },
 
-    /** To the next undecided picture of the page; false when there is none. @param {string} path */
+    /** To the next undecided picture that is here; false when there is none. @param {string} path */
     focusNext(path) {
-      const { items } = snapshot();
-      const open = items.map((item) => undecided(item) && !local.pending.has(item.path));
-      const next = nextOpen(items.findIndex((item) => item.path === path), open);
-      focus(next < 0 ? path : items[next].path);
-      return next >= 0;
+      const from = pages.placeOf(path);
+      const start = Math.floor(from / snapshot().page_size) * snapshot().page_size;
+      const open = (/** @type {number} */ one) => {
+        const item = pages.item(one);
+        return item !== undefined && undecided(item) && !local.pending.has(item.path);
+      };
+      let next = from + 1;
+      while (pages.item(next) && !open(next)) next += 1;
+      if (!pages.item(next)) next = start + nextOpen(from - start, Array.from({ length: from - start + 1 }, (_, order) => open(start + order)));
+      if (next < start) return focus(path) ?? false;
+      focus(/** @type {Item} */ (pages.item(next)).path);
+      return true;
     },
   };
 }

@@ -7,6 +7,8 @@
  * @typedef {{action: string, label?: string}} Wish
  */
 
+import { agrees } from "./words.js";
+
 /** Every key, what it does, and the words of the help. The first key of a row is the one to show on buttons. */
 export const KEYS = [
   { keys: ["Enter"], action: "accept", on: "card", words: "Accept the suggestion (keep, when it is the given label)" },
@@ -14,18 +16,23 @@ export const KEYS = [
   { keys: ["d", "Delete"], action: "remove", on: "card", words: "Remove from the data set (to the trash)" },
   { keys: ["u"], action: "unsure", on: "card", words: "Unsure: leave it, and remember that you looked" },
   { keys: ["o"], action: "other", on: "card", words: "Choose another label" },
-  { keys: ["z"], action: "undo", on: "anywhere", words: "Undo the last decision" },
+  { keys: ["f", " "], action: "close_look", on: "card", words: "Look closely: the whole picture, its file, source and history" },
+  { keys: ["s"], action: "select", on: "card", words: "Select or unselect; Shift and a click select up to here" },
+  { keys: ["a"], action: "alike", on: "card", words: "Select all undecided pictures like this one (same label, same suggestion)" },
+  { keys: ["z"], action: "undo", on: "anywhere", words: "Undo the last decision, or step of many" },
+  { keys: ["Z"], action: "redo", on: "anywhere", words: "Redo what was undone" },
   { keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], action: "move", on: "card", words: "Move between pictures" },
-  { keys: ["Home", "End"], action: "edge", on: "card", words: "First or last picture of the page" },
+  { keys: ["Home", "End"], action: "edge", on: "card", words: "First or last picture of all" },
   { keys: ["n", "PageDown"], action: "next", on: "anywhere", words: "Next page" },
   { keys: ["p", "PageUp"], action: "previous", on: "anywhere", words: "Previous page" },
   { keys: ["/"], action: "filter", on: "anywhere", words: "Go to the class filter" },
+  { keys: ["m"], action: "overview", on: "anywhere", words: "Overview: confusion matrix, classes and kinds to open" },
   { keys: ["?"], action: "help", on: "anywhere", words: "Show or hide these keys" },
   { keys: ["Escape"], action: "back", on: "anywhere", words: "Close what is open, back to the pictures" },
 ];
 export const ACTION_OF = new Map(KEYS.flatMap((row) => row.keys.map((key) => [key, row])));
 const KEY_NAMES = {
-  ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", PageDown: "Page Down", PageUp: "Page Up", Escape: "Esc",
+  ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", PageDown: "Page Down", PageUp: "Page Up", Escape: "Esc", " ": "Space", Z: "Shift z",
 };
 
 /** @param {string} key */
@@ -40,9 +47,9 @@ export const keyName = (key) => KEY_NAMES[/** @type {keyof typeof KEY_NAMES} */ 
 export function wishOf(event, classes) {
   const { key } = event;
   if (event.altKey) return null;
-  if (event.ctrlKey || event.metaKey) return key === "z" && !event.shiftKey ? { action: "undo" } : null;
+  if (event.ctrlKey || event.metaKey) return key.toLowerCase() === "z" ? { action: event.shiftKey ? "redo" : "undo" } : null;
   const command = ACTION_OF.get(key);
-  if (command) return { action: command.action };
+  if (command && !(key === "Z" && classes.some((name) => name.toLowerCase() === "z"))) return { action: command.action };
   if ([...key].length !== 1) return null;
   const named = classes.find((name) => name === key)
     ?? classes.find((name) => [...name].length === 1 && name.toLowerCase() === key.toLowerCase());
@@ -62,7 +69,7 @@ export function wishOf(event, classes) {
  * @returns {{kind: Kind, label: string | null}}
  */
 export const accepted = (item) =>
-  item.suggestion === item.given ? { kind: "keep", label: null } : { kind: "relabel", label: item.suggestion };
+  agrees(item) ? { kind: "keep", label: null } : { kind: "relabel", label: item.suggestion };
 
 /**
  * What choosing a label decides: the given one is a keep.

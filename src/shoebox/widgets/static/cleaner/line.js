@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * The line to the kernel, and the pictures that came over it.
+ * The line to the kernel.
  *
- * @typedef {import("./words.js").Item} Item
  * @typedef {import("./words.js").Model} Model
  */
 
@@ -28,8 +27,8 @@ export function createLine(model, signal) {
   const waiting = new Map();
   let count = 0;
 
-  /** @param {any} reply */
-  const onReply = (reply) => waiting.get(reply?.id)?.settle(reply);
+  /** @param {any} reply @param {DataView[]} [buffers] */
+  const onReply = (reply, buffers = []) => waiting.get(reply?.id)?.settle({ ...reply, buffers });
   const onProgress = () => waiting.forEach(({ touch }) => touch());
   model.on("msg:custom", onReply);
   model.on("change:progress", onProgress);
@@ -85,37 +84,5 @@ export function createLine(model, signal) {
         giveUp();
       }
     });
-  };
-}
-
-/**
- * Object URLs of the page's thumbnails; what is no longer shown is given back.
- * @param {AbortSignal} signal
- */
-export function createUrls(signal) {
-  /** @type {Map<string, string>} */
-  const urls = new Map();
-  const revoke = (/** @type {Iterable<string>} */ keys) => {
-    for (const key of keys) {
-      URL.revokeObjectURL(/** @type {string} */ (urls.get(key)));
-      urls.delete(key);
-    }
-  };
-  signal.addEventListener("abort", () => revoke([...urls.keys()]));
-  return {
-    /** @param {Item[]} items @param {Record<string, DataView>} thumbnails */
-    bring(items, thumbnails) {
-      const wanted = new Set(items.map((item) => item.image_id));
-      revoke([...urls.keys()].filter((key) => !wanted.has(key)));
-      for (const item of items) {
-        const bytes = thumbnails[item.path];
-        if (bytes?.byteLength && !urls.has(item.image_id)) {
-          urls.set(item.image_id, URL.createObjectURL(new Blob([/** @type {any} */ (bytes)], { type: "image/jpeg" })));
-        }
-      }
-    },
-    /** @param {Item} item */
-    of: (item) => urls.get(item.image_id) ?? "",
-    get size() { return urls.size; },
   };
 }

@@ -1,20 +1,23 @@
 // @ts-check
 /**
- * The one panel above the grid: the keys, else the plan that waits for a yes, else how the last apply went.
+ * The one panel above the grid: the keys, or the overview, else the plan that waits for a yes, else how the last apply went.
  *
  * @typedef {import("./words.js").Model} Model
  */
 
+import { createOverview } from "./overview.js";
 import { createHelp, createPlan, createResult } from "./panels.js";
 
 /**
  * @param {HTMLElement} panel
  * @param {HTMLElement} help the button whose state follows
+ * @param {HTMLElement} overview likewise
  * @param {Model} model
  * @param {() => void} leave where the focus goes when the panel closes
  */
-export function createPanel(panel, help, model, leave) {
-  let helping = false;
+export function createPanel(panel, help, overview, model, leave) {
+  let shown = /** @type {"" | "help" | "overview"} */ ("");
+  let confusion = /** @type {any} */ (null);
   let moving = false;
   let dismissed = ""; // the plan or result that was closed here
   let drawn = "";
@@ -24,19 +27,21 @@ export function createPanel(panel, help, model, leave) {
   function content() {
     const planned = model.get("planned");
     const result = model.get("result");
-    if (helping) return createHelp(model.get("classes"));
+    if (shown === "help") return createHelp(model.get("classes"));
+    if (shown === "overview" && confusion) return createOverview(confusion, model.get("snapshot"));
     if (open(planned)) return createPlan(planned, result, moving ? model.get("progress") : null);
     return open(result) ? createResult(result) : null;
   }
 
   function draw() {
-    const state = JSON.stringify([helping, moving, dismissed, model.get("planned"), model.get("result"),
+    const state = JSON.stringify([shown, confusion, moving, dismissed, model.get("planned"), model.get("result"),
                                   moving && model.get("progress")]);
     if (state === drawn) return;
     drawn = state;
     const inside = panel.contains(/** @type {Document | ShadowRoot} */ (panel.getRootNode()).activeElement);
     const box = content();
-    help.setAttribute("aria-expanded", String(helping));
+    help.setAttribute("aria-expanded", String(shown === "help"));
+    overview.setAttribute("aria-expanded", String(shown === "overview"));
     panel.hidden = box === null;
     panel.replaceChildren(...(box ? [box] : []));
     if (box) {
@@ -54,28 +59,36 @@ export function createPanel(panel, help, model, leave) {
     focus: () => panel.focus(),
 
     toggleHelp() {
-      helping = !helping;
+      shown = shown === "help" ? "" : "help";
+      draw();
+    },
+
+    get showsOverview() { return shown === "overview"; },
+    /** @param {any} found by the kernel; null closes it */
+    setOverview(found) {
+      confusion = found;
+      shown = found ? "overview" : "";
       draw();
     },
 
     /** Make room for a plan, even one that was closed before. */
     expectPlan() {
-      helping = false;
+      shown = "";
       dismissed = "";
     },
 
     /** @param {boolean} now whether files are on the move */
     setMoving(now) {
       moving = now;
-      helping = false;
+      shown = "";
       draw();
     },
 
     /** Close what is open; true when that was a plan. */
     close() {
       const planned = model.get("planned");
-      const wasPlan = !helping && open(planned);
-      if (helping) helping = false;
+      const wasPlan = shown === "" && open(planned);
+      if (shown) shown = "";
       else dismissed = JSON.stringify(wasPlan ? planned : model.get("result"));
       draw();
       leave();

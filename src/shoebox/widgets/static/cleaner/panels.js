@@ -51,7 +51,9 @@ export function createPlan(planned, result, progress) {
   }
   if (progress) {
     for (const node of buttons.querySelectorAll("button")) node.disabled = true;
-    buttons.append(element("span", "sbx-moving", progress.length ? `${number(progress[0])} of ${number(progress[1])} …` : "Moving …"));
+    const bar = element("progress", "sbx-moved", "", { "aria-label": "Files moved", max: String(progress[1] ?? 1) });
+    if (progress.length) bar.value = progress[0];
+    buttons.append(bar, element("span", "sbx-moving", progress.length ? `${number(progress[0])} of ${number(progress[1])} …` : "Moving …"));
   }
   box.append(buttons);
   return box;
@@ -91,6 +93,32 @@ function createMoves({ moves, total }) {
   details.append(list);
   return details;
 }
+
+/**
+ * Accuracy before and after a retraining, on the same pictures.
+ * @param {{n: number, before: number[], after: number[], fixed: number, broken: number}} comparison shares with their intervals
+ */
+export function createComparison({ n, before, after, fixed, broken }) {
+  const box = element("div", "sbx-comparison", "", { role: "group", "aria-label": "Before and after training again" });
+  box.append(element("strong", "", `The same ${number(n)} validation pictures, before and after training again`));
+  for (const [name, [share, low, high]] of Object.entries({ Before: before, After: after })) {
+    const line = element("div", "sbx-share");
+    const track = element("span", "sbx-interval", "", { "aria-hidden": "true" });
+    const range = element("span", "sbx-range");
+    range.style.left = `${100 * low}%`;
+    range.style.width = `${100 * (high - low)}%`;
+    const point = element("span", "sbx-point");
+    point.style.left = `${100 * share}%`;
+    track.append(range, point);
+    line.append(element("span", "", name), track, element("span", "sbx-percent", `${tenths(share)} right (95 % interval ${tenths(low)} to ${tenths(high)})`));
+    box.append(line);
+  }
+  box.append(element("p", "sbx-more", `${counted(fixed, "answer", "answers")} turned right, ${number(broken)} turned wrong.`));
+  return box;
+}
+
+/** @param {number} share */
+const tenths = (share) => `${(100 * share).toFixed(1)} %`;
 
 /** @param {Result} result */
 export function createResult(result) {

@@ -1,0 +1,74 @@
+"""The cleaner's requests that only look: pages ahead, pictures that are alike, one picture in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shoebox.review import Review, as_rows
+from shoebox.widgets._messages import Handler, MessageError, Reply, Request
+
+__all__ = ["MAX_PATH_CHARS", "known_path", "known_paths", "looking"]
+
+MAX_PATH_CHARS = 4096
+MAX_PATHS = 2_000  # of a request: a page asks for further ones in turn
+MAX_STRIP = 96
+
+
+def looking(review: Review) -> dict[str, Handler]:
+    """Handlers by the kind of request. None of them changes anything."""
+
+    def look(request: Request) -> Reply:
+        number = request.integer("page")
+        items = review.page(number)
+        pictures = request.fields.get("pictures", True) is True
+        thumbnails = review.thumbnails([item.path for item in items]) if pictures else {}
+        return Reply({"page": number, "queue": review.queue_number, "items": as_rows(items)},
+                     [thumbnails[item.path] for item in items] if pictures else [])
+
+    def strips(request: Request) -> Reply:
+        paths = [path for path in _texts(request, "paths", MAX_STRIP) if review.has_picture(path)]
+        thumbnails = review.thumbnails(paths)
+        return Reply({"paths": paths, "labels": [review.label_of(path) for path in paths]},
+                     [thumbnails[path] for path in paths])
+
+    def between(request: Request) -> Reply:
+        first, last = (known_path(request, review, name) for name in ("first", "last"))
+        return Reply({"seen_up_to": review.last_line, "paths": review.between(first, last)})
+
+    def like(request: Request) -> Reply:
+        return Reply({"seen_up_to": review.last_line, "paths": review.like(known_path(request, review))})
+
+    def close_look(request: Request) -> Reply:
+        found = review.close_look(known_path(request, review))
+        return Reply(found.as_json(), [found.jpeg])
+
+    def confusion(request: Request) -> Reply:
+        return Reply(review.confusion())
+
+    return {"look": look, "strips": strips, "between": between, "like": like, "close_look": close_look,
+            "confusion": confusion}
+
+
+def known_path(request: Request, review: Review, name: str = "path") -> str:
+    """The field as a path of the ranking; `MessageError` otherwise."""
+    return _checked(request.text(name, max_chars=MAX_PATH_CHARS), review)
+
+
+def known_paths(request: Request, review: Review) -> list[str]:
+    """The field `paths` as paths of the ranking, each once; `MessageError` otherwise."""
+    return [_checked(path, review) for path in dict.fromkeys(_texts(request, "paths", MAX_PATHS))]
+
+
+def _checked(path: str, review: Review) -> str:
+    if path not in review:
+        raise MessageError(f"There is no picture {path!r} in this ranking. Run the cell again.")
+    return path
+
+
+def _texts(request: Request, name: str, most: int) -> Iterable[str]:
+    values = request.fields.get(name)
+    if (not isinstance(values, list) or len(values) > most
+            or not all(isinstance(value, str) and len(value) <= MAX_PATH_CHARS for value in values)):
+        raise MessageError(f"The request {request.kind!r} needs {name!r} as a list of at most {most} texts. "
+                           "Reload the page.")
+    return values

@@ -1,0 +1,116 @@
+// @ts-check
+/**
+ * One picture in full, over everything: its pixels, file, source, and what was decided about it.
+ *
+ * @typedef {import("./words.js").Item} Item
+ */
+
+import { agrees, button, element, fileName, icon, number, percent, words } from "./words.js";
+
+const ACTIONS = /** @type {const} */ ([["keep", "Keep (k)"], ["accept", "Accept the suggestion (Enter)"], ["remove", "Remove (d)"], ["unsure", "Unsure (u)"]]);
+
+/**
+ * @param {HTMLElement} root
+ * @param {() => void} leave where the focus goes
+ * @param {AbortSignal} signal
+ */
+export function createCloseLook(root, leave, signal) {
+  const dialog = element("dialog", "sbx-close-up", "", { "aria-label": "Close look" });
+  const picture = element("div", "sbx-large");
+  const facts = element("div", "sbx-facts");
+  const bar = element("div", "sbx-buttons");
+  dialog.append(picture, facts, bar);
+  root.append(dialog);
+  let url = "";
+
+  function giveBack() {
+    if (url) URL.revokeObjectURL(url);
+    url = "";
+  }
+  dialog.addEventListener("close", () => {
+    giveBack();
+    picture.replaceChildren();
+    delete dialog.dataset.path;
+    leave();
+  }, { signal });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }, { signal });
+  signal.addEventListener("abort", giveBack);
+
+  return {
+    get isOpen() { return dialog.open; },
+    get path() { return dialog.dataset.path ?? ""; },
+    close: () => dialog.close(),
+
+    /** Open at once with the thumbnail; the large picture and the facts follow. @param {Item} item @param {string} thumbnail */
+    open(item, thumbnail) {
+      giveBack();
+      dialog.dataset.path = item.path;
+      const image = element("img", "", "", { alt: fileName(item.path) });
+      if (thumbnail) image.src = thumbnail;
+      picture.replaceChildren(image);
+      facts.replaceChildren(headline(item), element("p", "sbx-waiting", "loading …"));
+      bar.replaceChildren(
+        ...ACTIONS.filter(([action]) => action !== "accept" || !agrees(item)).map(([action, name]) => button(
+          action, name, [icon(action === "accept" ? "relabel" : action), words(action === "accept" ? `→ ${item.suggestion}` : action)])),
+        button("close_look", "Close (Esc)", [words("Close")]),
+      );
+      if (!dialog.open) dialog.showModal();
+    },
+
+    /** @param {any} found the kernel's answer @param {Item} item */
+    fill(found, item) {
+      if (dialog.dataset.path !== found.path) return;
+      giveBack();
+      const bytes = found.buffers[0];
+      if (bytes?.byteLength) {
+        url = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+        picture.replaceChildren(element("img", "", "", { src: url, alt: fileName(found.path) }));
+      } else picture.replaceChildren(element("p", "sbx-no-picture", "This picture cannot be opened."));
+      facts.replaceChildren(headline(item), table(found), ...found.reasons.map((/** @type {string} */ reason) => element("p", "sbx-why", reason)),
+                            history(found.history));
+    },
+
+    /** @param {string} sentence */
+    fail(sentence) {
+      facts.querySelector(".sbx-waiting")?.replaceWith(element("p", "sbx-warning", sentence));
+    },
+  };
+}
+
+/** @param {Item} item */
+function headline(item) {
+  const line = element("h3");
+  line.append(element("bdi", "", item.given), words(agrees(item) ? "" : " → "), element("bdi", "", agrees(item) ? "" : item.suggestion),
+              words(item.suggestion ? ` ${percent(item.suggested_probability)}` : ""));
+  return line;
+}
+
+/** @param {any} found */
+function table(found) {
+  const rows = [["File", found.path], ["Pixels", `${number(found.width_px)} × ${number(found.height_px)}`],
+                ["Size", `${number(Math.ceil(found.size_bytes / 1024))} KB ${found.format}`]];
+  for (const source of found.sources) for (const [name, value] of Object.entries(source)) rows.push([name.replaceAll("_", " "), String(value)]);
+  const list = element("dl");
+  for (const [name, value] of rows) {
+    const text = element("dd");
+    text.append(element("bdi", "", value));
+    list.append(element("dt", "", name), text);
+  }
+  return list;
+}
+
+/** @param {{kind: string, label: string | null, who: string, at: string, undone: boolean, applied: boolean}[]} entries */
+function history(entries) {
+  const box = element("div", "sbx-history");
+  box.append(element("h4", "", entries.length ? "Decisions" : "No decision yet"));
+  const list = element("ol");
+  for (const entry of entries) {
+    const line = element("li");
+    line.append(element("time", "", entry.at.slice(0, 16).replace("T", " "), { datetime: entry.at }), words(" "),
+                element("bdi", "", entry.who), words(": "), element("bdi", "", entry.label ?? entry.kind),
+                words(entry.undone ? " (taken back)" : entry.applied ? " (applied)" : ""));
+    list.append(line);
+  }
+  box.append(list);
+  return box;
+}

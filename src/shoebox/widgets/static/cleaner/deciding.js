@@ -1,0 +1,140 @@
+// @ts-check
+/**
+ * From a wish to a stored decision: one picture, many, undo, redo, and the question when somebody else was first.
+ *
+ * @typedef {import("./grid.js").Local} Local
+ * @typedef {import("./words.js").Snapshot} Snapshot
+ * @typedef {{kind: string, label: string | null}} Wanted
+ */
+
+import { Refusal, SILENT, Silence } from "./line.js";
+import { WORDS, counted, fileName } from "./words.js";
+
+const MANY = 1_000; // paths in one request
+const MANY_TIMEOUT_MS = 20_000;
+
+/**
+ * @param {{ask: ReturnType<typeof import("./line.js").createLine>, local: Local,
+ *   grid: ReturnType<typeof import("./grid.js").createGrid>, snapshot: () => Snapshot,
+ *   selection: ReturnType<typeof import("./selection.js").createSelection>,
+ *   question: ReturnType<typeof import("./question.js").createQuestion>,
+ *   say: (sentence: string, kind?: "" | "error") => void, who: () => string, schedule: () => void,
+ *   draw: () => void}} parts
+ */
+export function createDeciding({ ask, local, grid, snapshot, selection, question, say, who, schedule, draw }) {
+  /** @param {unknown} error @param {string} what */
+  function complain(error, what) {
+    if (error instanceof Silence) say(`${what}: ${SILENT}. It may be busy or gone: look at the notebook, then try again.`, "error");
+    else if (error instanceof Refusal) say(`${what}: ${error.message}`, "error");
+    else throw error;
+  }
+
+  /** @param {Wanted} wish */
+  const fieldsOf = (wish) => ({ decision: wish.kind, ...(wish.label === null ? {} : { label: wish.label }),
+                                ...(who() ? { who: who() } : {}) });
+  /** @param {Wanted} wish */
+  const inWords = (wish) => wish.label ?? WORDS[/** @type {keyof typeof WORDS} */ (wish.kind)] ?? wish.kind;
+
+  /** Somebody else's decision stands there: only a yes puts another in its place. @param {any} reply @returns {Promise<number | null>} */
+  async function overwrites(reply) {
+    if (!reply.conflict) return null;
+    draw();
+    const { seq } = reply.conflict[reply.conflict.length - 1];
+    return (await question.ask(reply.error)) ? seq : -1;
+  }
+
+  /**
+   * @param {string} path
+   * @param {Wanted} wish
+   * @param {boolean} onward whether the focus goes on to the next undecided picture
+   */
+  async function decide(path, wish, onward) {
+    const seen = grid.item(path)?.seq ?? 0;
+    local.pending.set(path, wish);
+    local.errors.delete(path);
+    grid.drawDecisions();
+    const { pages } = snapshot();
+    const done = onward && !grid.focusNext(path) && grid.page + 1 < pages;
+    /** @param {any} reply */
+    const late = (reply) => {
+      if (reply.ok) local.errors.delete(path);
+      schedule();
+    };
+    try {
+      let reply = await ask("decide", { path, seen, ...fieldsOf(wish) }, { late });
+      const theirs = await overwrites(reply);
+      if (theirs !== null && theirs >= 0) reply = await ask("decide", { path, seen: theirs, ...fieldsOf(wish) }, { late });
+      if (theirs !== null) grid.focus(path);
+      if (reply.conflict) say(`${fileName(path)} is left as it is.`);
+      else say(`${fileName(path)}: ${inWords(wish)}.${done ? " This page is done: n for the next one." : ""}`);
+    } catch (error) {
+      const why = error instanceof Silence ? SILENT : /** @type {Error} */ (error).message;
+      if (local.pending.get(path) === wish) local.errors.set(path, `not saved: ${why}`);
+      complain(error, `${fileName(path)} is not saved`);
+    } finally {
+      if (local.pending.get(path) === wish) local.pending.delete(path);
+      grid.drawDecisions();
+    }
+  }
+
+  /** One decision about all that is selected. @param {Wanted} wish */
+  async function decideSelected(wish) {
+    const paths = [...local.selected];
+    let done = 0;
+    say(`${counted(paths.length, "picture", "pictures")} …`);
+    for (const path of paths) local.pending.set(path, wish);
+    grid.drawDecisions();
+    try {
+      for (let first = 0; first < paths.length; first += MANY) {
+        const part = paths.slice(first, first + MANY);
+        const upTo = selection.seenUpTo ?? snapshot().line;
+        const fields = { paths: part, step: first > 0, ...fieldsOf(wish) };
+        let reply = await ask("decide_many", { ...fields, seen_up_to: upTo }, { timeout_ms: MANY_TIMEOUT_MS });
+        const theirs = await overwrites(reply);
+        if (theirs !== null && theirs >= 0) reply = await ask("decide_many", { ...fields, seen_up_to: Math.max(...reply.conflict.map((/** @type {any} */ one) => one.seq)) }, { timeout_ms: MANY_TIMEOUT_MS });
+        if (reply.conflict) break;
+        done += part.length;
+      }
+      if (done === paths.length) selection.clear();
+      say(`${counted(done, "picture", "pictures")}: ${inWords(wish)}.${done < paths.length ? " The others are left as they are." : ""}`);
+    } catch (error) {
+      complain(error, `${counted(paths.length - done, "picture is", "pictures are")} not saved`);
+    } finally {
+      for (const path of paths) if (local.pending.get(path) === wish) local.pending.delete(path);
+      grid.drawDecisions();
+    }
+  }
+
+  /** @param {"undo" | "redo"} kind @param {string} past */
+  async function step(kind, past) {
+    try {
+      const { path, count } = await ask(kind, {}, { timeout_ms: MANY_TIMEOUT_MS });
+      draw();
+      if (!path) return say(`There is nothing to ${kind}.`);
+      if (count > 1) return say(`${counted(count, "picture", "pictures")}: ${past}.`);
+      if (!grid.item(path)) return say(`The decision on ${path} is ${past}. The filters hide this picture.`);
+      grid.focus(path);
+      say(`${fileName(path)}: ${past}.`);
+    } catch (error) {
+      complain(error, kind === "undo" ? "Nothing was undone" : "Nothing was redone");
+    }
+    return undefined;
+  }
+
+  /** Select further pictures that the kernel names. @param {string} kind @param {Record<string, any>} fields */
+  async function selectThose(kind, fields) {
+    try {
+      const { paths, seen_up_to: upTo } = await ask(kind, fields);
+      selection.add(paths, upTo);
+      say(`${counted(local.selected.size, "picture", "pictures")} selected.`);
+    } catch (error) {
+      complain(error, "Nothing more was selected");
+    }
+  }
+
+  return {
+    complain, decide, decideSelected, selectThose,
+    undo: () => step("undo", "taken back"),
+    redo: () => step("redo", "decided again"),
+  };
+}

@@ -1,0 +1,122 @@
+// @ts-check
+/**
+ * The pictures near the place where a person looks: pages of the queue, with object URLs of their thumbnails.
+ * Pages far away are forgotten, so that a walk through 50,000 pictures needs no more memory than one page does.
+ *
+ * @typedef {import("./words.js").Item} Item
+ * @typedef {import("./words.js").Snapshot} Snapshot
+ */
+
+const NEAR_PAGES = 3; // kept on each side of those that are looked at
+
+/**
+ * Object URLs by image id.
+ * @param {AbortSignal} signal
+ */
+export function createUrls(signal) {
+  /** @type {Map<string, string>} */
+  const urls = new Map();
+  const revoke = (/** @type {string} */ key) => {
+    URL.revokeObjectURL(/** @type {string} */ (urls.get(key)));
+    urls.delete(key);
+  };
+  signal.addEventListener("abort", () => [...urls.keys()].forEach(revoke));
+  return {
+    /** @param {string} key @param {DataView | undefined} bytes */
+    add(key, bytes) {
+      if (!bytes?.byteLength || urls.has(key) || signal.aborted) return;
+      urls.set(key, URL.createObjectURL(new Blob([/** @type {any} */ (bytes)], { type: "image/jpeg" })));
+    },
+    /** @param {string} key */
+    of: (key) => urls.get(key) ?? "",
+    /** @param {string} key */
+    has: (key) => urls.has(key),
+    /** Give back all but these. @param {Set<string>} wanted */
+    keepOnly: (wanted) => [...urls.keys()].filter((key) => !wanted.has(key)).forEach(revoke),
+  };
+}
+
+/**
+ * @param {(kind: string, fields: Record<string, any>) => Promise<any>} ask
+ * @param {(page: number) => void} changed called when pictures have come
+ * @param {AbortSignal} signal
+ */
+export function createPages(ask, changed, signal) {
+  const urls = createUrls(signal);
+  /** @type {Map<number, {items: Item[], fresh: boolean}>} */
+  const pages = new Map();
+  let queue = -1;
+  let revision = -1;
+  let size = 1;
+  let looking = false;
+  /** @type {number[]} */
+  let wanted = [];
+
+  /** @param {number} page @param {Item[]} items @param {(DataView | undefined)[]} pictures @param {boolean} fresh */
+  function store(page, items, pictures, fresh) {
+    items.forEach((item, order) => urls.add(item.image_id, pictures[order]));
+    pages.set(page, { items, fresh });
+  }
+
+  /** @param {Item[]} items */
+  const drawable = (items) => items.every((item) => urls.has(item.image_id));
+
+  function forget() {
+    const low = Math.min(...wanted) - NEAR_PAGES;
+    const high = Math.max(...wanted) + NEAR_PAGES;
+    for (const page of [...pages.keys()]) if (page < low || page > high) pages.delete(page);
+    urls.keepOnly(new Set([...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id))));
+  }
+
+  /** One request at a time: whoever scrolls fast gets the pages where they stop, not all on the way. */
+  async function fetchNext() {
+    const page = wanted.find((one) => !pages.get(one)?.fresh);
+    if (looking || page === undefined || signal.aborted) return;
+    looking = true;
+    const known = pages.has(page) && drawable(pages.get(page)?.items ?? []);
+    let again = true;
+    try {
+      const reply = await ask("look", { page, pictures: !known });
+      again = reply.queue === queue; // else the news of another queue is on its way
+      store(page, reply.items, reply.buffers, again && (!known || drawable(reply.items)));
+      forget();
+      changed(page);
+    } catch {
+      wanted = wanted.filter((one) => one !== page); // a silent kernel is told where something was asked for
+    } finally {
+      looking = false;
+      if (again) fetchNext();
+    }
+  }
+
+  return {
+    urls,
+    /** What the kernel says of the page that it knows. @param {Snapshot} now @param {Record<string, DataView>} thumbnails */
+    take(now, thumbnails) {
+      size = now.page_size;
+      if (now.queue !== queue || now.revision !== revision) for (const page of pages.values()) page.fresh = false;
+      if (now.queue !== queue) for (const page of pages.keys()) if (page >= now.pages) pages.delete(page);
+      ({ queue, revision } = now);
+      store(now.page, now.items, now.items.map((item) => thumbnails[item.path]), true);
+    },
+    /** A new queue begins: nothing of the old one is shown any more. */
+    clear() {
+      pages.clear();
+    },
+    /** @param {number} place in the queue @returns {Item | undefined} */
+    item: (place) => pages.get(Math.floor(place / size))?.items[place % size],
+    /** Where a picture stands among those that are here; -1 when it is not. @param {string} path */
+    placeOf(path) {
+      for (const [page, { items }] of pages) {
+        const order = items.findIndex((item) => item.path === path);
+        if (order >= 0) return page * size + order;
+      }
+      return -1;
+    },
+    /** Fetch these pages as soon as may be, the first first. @param {number[]} these */
+    want(these) {
+      wanted = these;
+      fetchNext();
+    },
+  };
+}

@@ -1,0 +1,38 @@
+// @ts-check
+/** Who is here: the reviewer's name, and a word to the kernel now and then so that it looks for others' decisions. */
+
+const AGAIN_MS = 60_000; // the kernel looks on for longer than that without a word
+const KEPT_AS = "shoebox-reviewer";
+
+/**
+ * @param {HTMLInputElement} input
+ * @param {(kind: string) => Promise<any>} ask
+ * @param {AbortSignal} signal
+ */
+export function createPresence(input, ask, signal) {
+  let told = -Infinity;
+  try {
+    input.value = localStorage.getItem(KEPT_AS) ?? "";
+  } catch {
+    input.value = ""; // a page without storage
+  }
+
+  function note() {
+    if (document.hidden || performance.now() - told < AGAIN_MS) return;
+    told = performance.now();
+    ask("watch").catch(() => {}); // a silent kernel is told where something is asked for
+  }
+
+  input.addEventListener("change", () => {
+    try {
+      localStorage.setItem(KEPT_AS, input.value.trim());
+    } catch {
+      /* stays for this page only */
+    }
+  }, { signal });
+  document.addEventListener("visibilitychange", note, { signal });
+  window.addEventListener("focus", note, { signal });
+  note();
+
+  return { note, who: () => input.value.trim() };
+}

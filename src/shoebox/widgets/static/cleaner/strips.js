@@ -1,0 +1,67 @@
+// @ts-check
+/** The small pictures on a card that explain it: duplicates and neighbours. They come after the page is drawn. */
+
+import { createUrls } from "./pages.js";
+import { element, fileName } from "./words.js";
+
+const ON_A_CARD = 4;
+const KEPT = 400;
+
+/**
+ * @typedef {{strip: HTMLElement, evidence: string[]}} Strip
+ * @param {(kind: string, fields: Record<string, any>) => Promise<any>} ask
+ * @param {AbortSignal} signal
+ */
+export function createStrips(ask, signal) {
+  const urls = createUrls(signal);
+  /** @type {Map<string, string>} */
+  const labels = new Map(); // of the pictures that were asked for; the newest last
+  /** @type {Strip[]} */
+  let waiting = [];
+  let asking = false;
+
+  /** @param {Strip} one */
+  const wishes = ({ evidence }) => evidence.slice(0, ON_A_CARD);
+
+  /** @param {Strip} one */
+  function draw(one) {
+    const known = wishes(one).filter((path) => urls.has(path));
+    one.strip.replaceChildren(...known.map((path) => element("img", "", "", {
+      src: urls.of(path), alt: `to compare: ${labels.get(path) ?? ""}, ${fileName(path)}`, title: `${labels.get(path) ?? ""}\n${path}`,
+      draggable: "false",
+    })));
+  }
+
+  async function fetchMissing() {
+    const missing = [...new Set(waiting.flatMap(wishes))].filter((path) => !labels.has(path)).slice(0, 48);
+    if (asking || missing.length === 0 || signal.aborted) return;
+    asking = true;
+    try {
+      const reply = await ask("strips", { paths: missing });
+      for (const path of missing) labels.set(path, "");
+      reply.paths.forEach((/** @type {string} */ path, /** @type {number} */ order) => {
+        labels.set(path, reply.labels[order]);
+        urls.add(path, reply.buffers[order]);
+      });
+      const old = [...labels.keys()].slice(0, -KEPT);
+      for (const path of old) labels.delete(path);
+      if (old.length) urls.keepOnly(new Set(labels.keys()));
+      waiting.forEach(draw);
+    } catch {
+      waiting = []; // the cards are whole without them
+    } finally {
+      asking = false;
+      fetchMissing();
+    }
+  }
+
+  return {
+    /** @param {Strip[]} cards in the window */
+    fill(cards) {
+      waiting = cards.filter((one) => one.evidence.length && one.strip.childElementCount === 0);
+      waiting.forEach(draw);
+      waiting = waiting.filter((one) => wishes(one).some((path) => !labels.has(path)));
+      fetchMissing();
+    },
+  };
+}

@@ -273,3 +273,14 @@ def test_what_is_deleted_for_ever_leaves_no_thumbnail(tmp_path):
         kept = {row[0] for row in db.execute("SELECT image_id FROM thumbnails")}
     db.close()
     assert gone.image_id not in kept and {record.image_id for record in ds.images} == kept
+
+
+def test_many_copies_are_compared_once_each(monkeypatch):
+    import shoebox.data._split as split
+
+    asked = []
+    monkeypatch.setattr(split, "alike", lambda one, other: asked.append(1) or alike(one, other))
+    seen = looks(photos(1)[0])
+    copies = [split.Seen(f"{n:064x}", "", seen.phash, seen.phash_mirrored, seen.signature) for n in range(300)]
+    assert set(split.group_new(copies).new.values()) == {copies[0].image_id}
+    assert len(asked) < 300

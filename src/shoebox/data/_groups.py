@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +57,13 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(x @ y / max(np.linalg.norm(x) * np.linalg.norm(y), 1e-9))
 
 
-def components(n: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
-    """For each of `n` items the smallest index in its connected component."""
+def components(n: int, pairs: Iterable[tuple[int, int]], maybe: Iterable[tuple[int, int]] = (),
+               confirm: Callable[[int, int], bool] = lambda i, j: True) -> NDArray[np.int64]:
+    """For each of `n` items the smallest index in its connected component.
+
+    Of `maybe`, pairs count that `confirm` says yes to. It is not asked about items that are connected already, so a
+    thousand copies of a picture cost a thousand comparisons and not half a million.
+    """
     parent = list(range(n))
 
     def root(item: int) -> int:
@@ -67,9 +72,9 @@ def components(n: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
             item = parent[item]
         return item
 
-    for i, j in pairs:
+    for i, j, certain in chain(((i, j, True) for i, j in pairs), ((i, j, False) for i, j in maybe)):
         a, b = root(i), root(j)
-        if a != b:
+        if a != b and (certain or confirm(i, j)):
             parent[max(a, b)] = min(a, b)
     return np.asarray([root(item) for item in range(n)], np.int64)
 

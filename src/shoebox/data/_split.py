@@ -47,11 +47,14 @@ def group_new(seen: Sequence[Seen]) -> Groups:
     """
     old = sum(bool(item.group_id) for item in seen)
     near = near_pairs([item.phash for item in seen], [item.phash_mirrored for item in seen], since=old)
-    same = [pair for pair in near if alike(seen[pair[0]].signature, seen[pair[1]].signature)]
     first = {item.group_id: number for number, item in reversed(list(enumerate(seen[:old])))}
     inside = [(first[item.group_id], number) for number, item in enumerate(seen[:old])]
+
+    def same(i: int, j: int) -> bool:
+        return alike(seen[i].signature, seen[j].signature)
+
     members: dict[int, list[int]] = defaultdict(list)
-    for number, root in enumerate(components(len(seen), [*inside, *same])):
+    for number, root in enumerate(components(len(seen), inside, near, same)):
         members[int(root)].append(number)
     groups = Groups()
     for numbers in members.values():

@@ -212,6 +212,7 @@ def test_stopping_leaves_everything_whole_and_the_next_run_goes_on(root, here):
     slow = Limits(starts_per_s=20)
     report = collect(root, {"a": ""}, urls, stop=stop, watch=watch, limits=slow)
     assert report.stopped and "still waiting" in report.summary() and "goes on" in str(report)
+    assert {r.state for r in report.records} == {"added", "waiting"}, "what was on its way is no refusal"
     assert 3 <= len(pictures(root)) < 30 and list((root / ".shoebox" / "incoming").iterdir()) == []
     before = here.counts()
     report = collect(root, {"a": ""}, urls)
@@ -360,3 +361,18 @@ def test_every_cause_has_its_words():
     from shoebox.collect._report import _WORDS
 
     assert set(_WORDS) == set(CAUSES)
+
+
+def test_an_error_nobody_expected_costs_one_picture_and_not_the_rest(root, here, monkeypatch):
+    from shoebox.collect import _store
+
+    decode = _store.decode_image
+
+    def sometimes(data, **options):
+        if data == jpeg(1):
+            raise KeyError("nobody expects this")
+        return decode(data, **options)
+
+    monkeypatch.setattr(_store, "decode_image", sometimes)
+    report = collect(root, {"a": ""}, UrlList([here.url(f"/{n}.jpg") for n in range(5)]))
+    assert [r.cause or r.state for r in report.records] == ["added", "not_stored", "added", "added", "added"]

@@ -23,7 +23,7 @@ from shoebox.data import SourceRecord
 __all__ = ["Collecting", "Event", "Wish"]
 
 _LOG = logging.getLogger("shoebox")
-_BATCH = 64
+_BATCH = 256
 _STOP_EVERY_S = 0.1
 _T = TypeVar("_T")
 

@@ -104,6 +104,6 @@ class Limits:
     max_wait_s: float = 60.0
     per_host: int = 2
     starts_per_s: float = 4.0
-    at_once: int = 48
+    at_once: int = 96
     min_px: int = 32
     max_redirects: int = 5

@@ -23,7 +23,7 @@ from shoebox.data import SourceRecord
 __all__ = ["Collecting", "Event", "Wish"]
 
 _LOG = logging.getLogger("shoebox")
-_BATCH = 64
+_BATCH = 256
 _STOP_EVERY_S = 0.1
 _T = TypeVar("_T")
 
@@ -66,6 +66,7 @@ class Collecting:
         self._stop = stop or threading.Event()
         self._threads = ThreadPoolExecutor(max(4, os.cpu_count() or 1), thread_name_prefix="shoebox-collect")
         self._searcher = ThreadPoolExecutor(1, thread_name_prefix="shoebox-search")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="shoebox-write")  # never behind pictures in a queue
         self._by_url: dict[str, asyncio.Task[SourceRecord]] = {}
         self._rows = {(row.url, row.label): row for row in store.table.all()}
         self._stored = {row.url: row for row in self._rows.values() if row.state == "added"}
@@ -89,13 +90,12 @@ class Collecting:
             self.stopped = True
         finally:
             watcher.cancel()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, watcher, return_exceptions=True)
+            await asyncio.gather(watcher, return_exceptions=True)
             self._results.put_nowait(None)
             self._searcher.shutdown(wait=False, cancel_futures=True)
             await asyncio.wait([writer])
             self._threads.shutdown()
+            self._writer.shutdown()
         writer.result()
 
     def end(self) -> None:
@@ -104,9 +104,14 @@ class Collecting:
 
     async def _work(self) -> None:
         async with Downloader(self._guard, self._limits, contact=self._contact) as downloader:
-            for wish in self._wishes:
-                await self._search(wish, downloader)
-            await _all(self._tasks)
+            try:
+                for wish in self._wishes:
+                    await self._search(wish, downloader)
+                await _all(self._tasks)
+            finally:  # before the client closes: what is on its way stays `waiting`
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _wait_for_stop(self, work: asyncio.Task[None]) -> None:
         while not self._stop.is_set():
@@ -207,7 +212,7 @@ class Collecting:
         except RefusedError as refused:
             settled = replace(record, state="refused", cause=refused.cause, sentence=str(refused),
                               http_status=refused.http_status), None
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # of one picture; the others go on
             _LOG.exception("Collecting %r failed", record.url[:200])
             settled = replace(record, state="refused", cause="not_stored",
                               sentence=f"{_name(record.url)!r} could not be collected ({error}). Collect again."), None
@@ -247,7 +252,8 @@ class Collecting:
                         self._results.put_nowait(None)
                         break
                     batch.append(item)
-                for record in await self._in_thread(self._store.commit, batch):
+                loop = asyncio.get_running_loop()
+                for record in await loop.run_in_executor(self._writer, self._store.commit, batch):
                     self._keep(record)
         except Exception as error:  # the catalog cannot be written: nobody may wait for it
             for waiting in self._written.values():

@@ -112,7 +112,7 @@ def test_the_ranking_says_which_lanes_it_used_and_why(ranking):
     assert "&lt;b&gt;" in ranking._repr_html_() and "<b>" not in ranking._repr_html_()
 
 
-def test_two_calls_give_the_same_and_a_new_process_needs_no_torch(ds, ranking):
+def test_two_calls_give_the_same_and_a_new_process_needs_no_torch_and_fits_nothing(ds, ranking):
     again = shoebox.rank(Dataset(ds.root))
     assert list(again) == list(ranking)
     code = (f"import shoebox, sys; r = shoebox.rank(shoebox.Dataset({str(ds.root)!r}));"

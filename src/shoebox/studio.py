@@ -24,7 +24,7 @@ from shoebox.data import (
     outlines,
 )
 from shoebox.errors import DatasetError, PredictionsError, ShoeboxWarning
-from shoebox.evaluation import Evaluation
+from shoebox.evaluation import Evaluation, out_of_fold_probabilities
 from shoebox.quality import Ranking, Thresholds, rank_pictures
 from shoebox.widgets.cleaner import Cleaner
 
@@ -160,7 +160,7 @@ def _about(trained: Predictions | None, learn: Learner | None) -> str:
 
 
 class _Regression:
-    """Out-of-fold probabilities, kept beside the catalog: a restarted notebook ranks without loading torch."""
+    """Out-of-fold probabilities, kept beside the catalog: a second ranking need not fit again."""
 
     def __init__(self, ds: Dataset) -> None:
         self._ds = ds
@@ -176,8 +176,6 @@ class _Regression:
         except PredictionsError:
             kept = None
         if kept is None or kept.about.get("key") != key:
-            from shoebox.training import out_of_fold_probabilities
-
             rows = out_of_fold_probabilities(directions, labels, groups, n_classes).astype(np.float32)
             names = tuple(map(str, range(len(labels))))
             kept = Predictions(names, names, labels, rows, tuple(map(str, range(n_classes))),

@@ -18,6 +18,7 @@ from tests._pictures import folders
 
 import shoebox
 from shoebox.data import Dataset, Predictions
+from shoebox.quality import rank_predictions
 from shoebox.widgets import Cleaner
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "3_clean.ipynb"  # the one that is shipped
@@ -119,7 +120,7 @@ def lab(visitor: Visitor, lab_server: Server, digits: Path, workplace: Path) -> 
 def test_three_decisions_by_keyboard_survive_a_restart_and_move_the_files_and_back(
         lab: Lab, visitor: Visitor, digits: Path) -> None:
     page, before, cells = lab.page, files(digits), lab.cells()
-    ranking = shoebox.rank(Dataset(digits))
+    ranking = shoebox.rank(Dataset(digits)).pictures()
     one, two, three = ranking[:3]
     status = page.get_by_role("status").filter(visible=True).and_(page.locator(".sbx-status"))
 
@@ -365,7 +366,7 @@ def alone(visitor: Visitor) -> Page:
 def draw(page: Page, tmp_path: Path, n: int = 6, classes: list[str] | None = None) -> list[str]:
     ds = Dataset(folders(tmp_path / "d", {"cat": n, "dog": 1}))
     save_predictions(ds, lambda path, label: "dog")
-    cleaner = Cleaner(ds, shoebox.rank(ds), page_size=n)
+    cleaner = Cleaner(ds, rank_predictions(ds.predictions(), {r.path: r for r in ds.images}), page_size=n)
     picture = list(next(iter(cleaner.thumbnails.values())))
     page.evaluate("([shown, classes, picture]) => kernel.draw(shown, classes, new Uint8Array(picture))",
                   [cleaner.snapshot, classes or cleaner.classes, picture])

@@ -28,8 +28,8 @@ LANES = ("neighbours", "regression", "recorder", "mean of all three")
 def judged(data: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """Probabilities of every lane, and the seconds each needs."""
     from shoebox import quality
+    from shoebox.evaluation import out_of_fold_probabilities
     from shoebox.quality._lanes import without_opinion
-    from shoebox.training import out_of_fold_probabilities
 
     labels, groups, n_classes = data["labels"], data["groups"], data["recorder"].shape[1]
     start = time.perf_counter()

@@ -15,7 +15,7 @@ import hashlib, resource, sys, time
 import numpy as np
 from shoebox.data import ImageRecord
 from shoebox.quality import rank_pictures
-from shoebox.training import out_of_fold_probabilities
+from shoebox.evaluation import out_of_fold_probabilities
 n, d, n_classes = int(sys.argv[1]), 512, 20
 rng = np.random.default_rng(0)
 truth = rng.integers(0, n_classes, n)

@@ -24,7 +24,7 @@ def scores_of(run: ranking_runs.Run) -> tuple[np.ndarray, np.ndarray]:
     """Scores before any training and which pictures are wrong."""
     from shoebox import quality
     from shoebox.data import outlines
-    from shoebox.training import out_of_fold_probabilities
+    from shoebox.evaluation import out_of_fold_probabilities
 
     rng = np.random.default_rng([run.seed, run.n])
     images, truth, n_classes = ranking_runs.draw(run.pictures, run.n, rng)

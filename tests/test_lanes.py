@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoebox.errors import PredictionsError
+from shoebox.evaluation import fold_of, out_of_fold_probabilities
 from shoebox.quality import (
     checked_probabilities,
     combine_lanes,
@@ -19,7 +20,6 @@ from shoebox.quality import (
     unit_directions,
 )
 from shoebox.quality._lanes import without_opinion
-from shoebox.training import fold_of, out_of_fold_probabilities
 
 
 def clouds(per_class, d=16, spread=0.4, seed=0):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 import shoebox
-from shoebox.data import Dataset
+from shoebox.data import Dataset, Predictions
 from shoebox.errors import PredictionsError
 from shoebox.quality import Thresholds
 from shoebox.types import Issue
@@ -112,7 +112,7 @@ def test_the_ranking_says_which_lanes_it_used_and_why(ranking):
     assert "&lt;b&gt;" in ranking._repr_html_() and "<b>" not in ranking._repr_html_()
 
 
-def test_two_calls_give_the_same_and_a_new_process_needs_no_torch(ds, ranking):
+def test_two_calls_give_the_same_and_a_new_process_needs_no_torch_and_fits_nothing(ds, ranking):
     again = shoebox.rank(Dataset(ds.root))
     assert list(again) == list(ranking)
     code = (f"import shoebox, sys; r = shoebox.rank(shoebox.Dataset({str(ds.root)!r}));"
@@ -189,6 +189,20 @@ def test_one_class_and_nothing_get_a_sentence(tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(PredictionsError, match="0 pictures of 0 class"):
         shoebox.rank(Dataset(tmp_path / "none"))
+
+
+def test_a_training_that_no_longer_fits_is_left_out_with_its_reason(tmp_path):
+    ds = Dataset(folders(tmp_path / "d", {"a": 9, "b": 9}))
+    before = list(shoebox.rank(ds))
+    paths, ids = zip(*((r.path, r.image_id) for r in ds.images), strict=True)
+    half = np.full((18, 2), 0.5, np.float32)
+    ds.save_predictions(Predictions(paths, ids, np.zeros(18, np.int64), half, ("a", "polar"), ("recorder",) * 18))
+    ranking = shoebox.rank(ds)
+    assert list(ranking) == before and "knew ['a', 'polar'], the data set now has ['a', 'b']" in repr(ranking)
+    ds.save_predictions(Predictions(paths, ids, np.zeros(18, np.int64), half, ("b", "a"), ("recorder",) * 18))
+    assert "used: recorder (for 18 of 18 pictures" in repr(shoebox.rank(ds)), "classes in another order do fit"
+    (ds.root / ".shoebox" / "predictions-ranking.npz").write_bytes(b"damaged")
+    assert list(shoebox.rank(ds)) == before
 
 
 def test_thresholds_can_be_moved(ds):

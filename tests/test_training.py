@@ -141,6 +141,8 @@ def test_other_classes_than_the_learner_knows_are_named(ds, learn, tmp_path):
     other = Dataset(folders(tmp_path / "other", {"red": 4, "polar": 4}))
     with pytest.raises(TrainingError, match="'polar'"):
         shoebox.evaluate(learn, other)
+    with pytest.raises(TrainingError, match=r"knows \[.*'red'.*has \['polar', 'red'\]"):
+        shoebox.rank(other, learn)
 
 
 def test_a_learner_without_recorder_ranks_with_a_warning(ds, learn):

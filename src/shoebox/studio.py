@@ -30,7 +30,7 @@ from shoebox.data import (
     sha256_bytes,
 )
 from shoebox.errors import BundleError, DatasetError, ImageError, PredictionsError, ShoeboxWarning
-from shoebox.evaluation import Evaluation
+from shoebox.evaluation import Evaluation, out_of_fold_probabilities
 from shoebox.quality import Ranking, Thresholds, rank_pictures, review_progress
 from shoebox.widgets.cleaner import Cleaner
 
@@ -84,14 +84,12 @@ def rank(ds: Dataset, learn: Learner | None = None, *, backbone: Backbone | None
     PredictionsError, TrainingError
         Fewer than two classes, or a learner that was trained on others: both lists are named.
     """
-    trained = ds.predictions() if learn is None else _predictions(learn, ds)
-    if learn is not None and trained is not None:
-        ds.save_predictions(trained)
+    trained, trained_reason = _saved(ds) if learn is None else _asked(learn, ds)
     records = [record for record in ds.images if record.side != "test"]
     with _bar(progress) as tell:
         features, reason = _features(ds, records, backbone, tell)
     ranking = rank_pictures(records, features, _Regression(ds), features_reason=reason, trained=trained,
-                            trained_reason=_about(trained, learn), skipped=ds.report.skipped, thresholds=thresholds)
+                            trained_reason=trained_reason, skipped=ds.report.skipped, thresholds=thresholds)
     if trained is not None and not trained.out_of_sample:
         warnings.warn(_NO_RECORDER, ShoeboxWarning, stacklevel=2)
         ranking.note = _NO_RECORDER
@@ -207,15 +205,30 @@ def _features(ds: Dataset, records: Sequence[ImageRecord], backbone: Backbone | 
     return kept, f"on outlines and colours, which need no download; {why}"
 
 
-def _about(trained: Predictions | None, learn: Learner | None) -> str:
+def _asked(learn: Learner, ds: Dataset) -> tuple[Predictions, str]:
+    """What this learner says, saved for the next time, and a reason for the lanes."""
+    trained = _predictions(learn, ds)
+    ds.save_predictions(trained)
+    return trained, f"of this learner, {trained.about.get('epochs', 0)} epochs recorded"
+
+
+def _saved(ds: Dataset) -> tuple[Predictions | None, str]:
+    """What the last training said, if it fits the data set as it is now, and the reason why (not)."""
+    try:
+        trained = ds.predictions()
+    except PredictionsError as error:
+        return None, str(error)
     if trained is None:
-        return "nothing was trained on this data set yet: shoebox.rank(ds, learn) adds what a training recorded"
-    source = "of this learner" if learn is not None else "saved after the last training"
-    return f"{source}, {trained.about.get('epochs', 0)} epochs recorded"
+        return None, "nothing was trained on this data set yet: shoebox.rank(ds, learn) adds what a training recorded"
+    unknown = set(ds.classes) - set(trained.classes)
+    if unknown:
+        return None, (f"the last training knew {list(trained.classes)}, the data set now has {list(ds.classes)}: train "
+                      "again")
+    return trained, f"saved after the last training, {trained.about.get('epochs', 0)} epochs recorded"
 
 
 class _Regression:
-    """Out-of-fold probabilities, kept beside the catalog: a restarted notebook ranks without loading torch."""
+    """Out-of-fold probabilities, kept beside the catalog: a second ranking need not fit again."""
 
     def __init__(self, ds: Dataset) -> None:
         self._ds = ds
@@ -231,8 +244,6 @@ class _Regression:
         except PredictionsError:
             kept = None
         if kept is None or kept.about.get("key") != key:
-            from shoebox.training import out_of_fold_probabilities
-
             rows = out_of_fold_probabilities(directions, labels, groups, n_classes).astype(np.float32)
             names = tuple(map(str, range(len(labels))))
             kept = Predictions(names, names, labels, rows, tuple(map(str, range(n_classes))),

@@ -119,7 +119,7 @@ def lab(visitor: Visitor, lab_server: Server, digits: Path, workplace: Path) -> 
 def test_three_decisions_by_keyboard_survive_a_restart_and_move_the_files_and_back(
         lab: Lab, visitor: Visitor, digits: Path) -> None:
     page, before, cells = lab.page, files(digits), lab.cells()
-    ranking = shoebox.rank(Dataset(digits))
+    ranking = shoebox.rank(Dataset(digits)).pictures()
     one, two, three = ranking[:3]
     status = page.get_by_role("status").filter(visible=True).and_(page.locator(".sbx-status"))
 

@@ -51,7 +51,7 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
     features : float array (N, d)
         Of a network or a formula that never saw a label.
     regress : callable (directions, labels, groups, K) -> (N, K)
-        Out-of-fold probabilities; folds follow groups. See `shoebox.training.out_of_fold_probabilities`.
+        Out-of-fold probabilities; folds follow groups. See `shoebox.evaluation.out_of_fold_probabilities`.
     features_reason, trained_reason : str
         For the lanes: what the features are, and why there is, or is no, training to go by.
     trained : Predictions, optional

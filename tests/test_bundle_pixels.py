@@ -11,11 +11,12 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from shoebox.bundle import load_classifier
+from shoebox.bundle import inspect, load_classifier
 from shoebox.bundle._export import export
 from shoebox.bundle._export_graph import preprocessing_graph
 from shoebox.bundle._export_resize import Graph, pillow_picks_the_order, resized
 from shoebox.bundle._records import Preprocessing
+from shoebox.bundle._shape import can_shape, shaped
 from shoebox.training import _fastai  # noqa: F401  fastai whole and quietly, before anything else imports a part
 
 from fastai.vision.all import (  # isort: skip
@@ -67,6 +68,38 @@ def test_the_learners_own_predict_says_the_same(ds, learn, bundle):
         answer = classifier.predict(ds.file(record.path))
         assert answer.label == label
         assert [answer.probabilities[c] for c in learn.dls.vocab] == pytest.approx(probabilities.tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("steps", [
+    Preprocessing("squish", (48, 36), (48, 36)), Preprocessing("crop", (224, 224), (224, 224)),
+    Preprocessing("crop", (36, 48), (36, 48)), Preprocessing("squish", (112, 112), (96, 96))], ids=str)
+def test_pillow_may_do_the_first_step_for_the_graph(steps):
+    """A picture that Pillow cropped and resized goes through the graph as the whole one does, value for value."""
+    graph, output = preprocessing_graph(steps)
+    session = session_of(graph, output, TensorProto.FLOAT)
+    rng = np.random.default_rng(9)
+    sides = [(1, 1), (2, 300), (230, 300), (244, 251), steps.resize_px,
+             *map(tuple, rng.integers(1, 700, (20, 2)).tolist())]
+    for seed, (width, height) in enumerate(sides):
+        pixels = noise(seed, width, height)
+        whole = session.run(None, {"image": pixels[None]})[0]
+        small = np.asarray(shaped(Image.fromarray(pixels), steps))[None]
+        assert small.shape[1:3] == steps.resize_px[::-1]
+        assert (session.run(None, {"image": small})[0] == whole).all(), (width, height)
+
+
+def test_pillow_does_it_only_where_it_is_the_one_of_the_export(bundle):
+    manifest = inspect(bundle[0])
+    assert can_shape(manifest)
+    assert not can_shape(replace(manifest, versions={**manifest.versions, "pillow": "1.0"}))
+    assert not can_shape(replace(manifest, preprocessing=Preprocessing("pad", (8, 8), (8, 8), "zeros")))
+
+
+def test_what_predict_says_is_what_the_graph_says(ds, bundle):
+    classifier = load_classifier(bundle[0])
+    for record in ds.images[::3]:
+        answer, raw = classifier.predict(ds.file(record.path)), classifier.raw(ds.file(record.path))["probabilities"]
+        assert [answer.probabilities[label] for label in classifier.classes] == raw.tolist()
 
 
 def session_of(graph, output, kind=TensorProto.UINT8):

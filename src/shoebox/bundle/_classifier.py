@@ -14,6 +14,7 @@ from shoebox.bundle._load import model_file
 from shoebox.bundle._manifest import Manifest
 from shoebox.bundle._sealed import Sealed
 from shoebox.bundle._session import check_signature, checked_threads, open_session
+from shoebox.bundle._shape import can_shape, shaped
 from shoebox.data import ImageSource, open_image
 from shoebox.errors import BundleError
 from shoebox.types import Prediction
@@ -65,6 +66,7 @@ class Classifier:
         self._session = open_session(Sealed(model) if isinstance(model, bytes) else model, self._name, self.threads)
         self._outputs = check_signature(self._session, self._name, len(self.classes))
         self._novelty = self._read_novelty(novelty)
+        self._shapes = can_shape(manifest)
         self._run(np.full((1, 8, 8, 3), 127, np.uint8))
 
     def predict(self, image: ImageSource, *, explain: bool = False) -> Prediction:
@@ -91,9 +93,13 @@ class Classifier:
             The model failed.
         """
         start = time.perf_counter()
-        pixels = np.asarray(open_image(image), np.uint8)[None]
+        picture = open_image(image)
+        size_px = picture.size
         decoded = time.perf_counter()
-        outputs = self._run(pixels, ("cam",) if explain and "cam" in self._outputs else ())
+        if self._shapes:
+            picture = shaped(picture, self.manifest.preprocessing)
+        outputs = self._run(np.asarray(picture, np.uint8)[None],
+                            ("cam",) if explain and "cam" in self._outputs else ())
         ran = time.perf_counter()
         raw = outputs["probabilities"]
         probabilities = at_temperature(raw, self.manifest.temperature)[0]
@@ -103,7 +109,7 @@ class Classifier:
         answer = self.classes[order[0]]
         return Prediction(
             answer, ranked[answer], ranked, self._is_known(p_value), p_value,
-            label_set=self._label_set(probabilities), heatmap=self._heatmap(outputs, int(order[0]), pixels),
+            label_set=self._label_set(probabilities), heatmap=self._heatmap(outputs, int(order[0]), *size_px),
             timings_ms={"decode": (decoded - start) * 1000, "run": (ran - decoded) * 1000},
             elapsed_ms=(time.perf_counter() - start) * 1000)
 
@@ -141,10 +147,10 @@ class Classifier:
         return answers
 
     def raw(self, image: ImageSource) -> dict[str, NDArray[np.float64]]:
-        """The model's own outputs for one picture, before any temperature: `probabilities` (K,) and more.
+        """The model's own outputs for one picture, all of it in the graph, before any temperature.
 
-        `features` (F,) and `cam` (K, rows, columns) where the model has them: what the network makes of the picture
-        before its last layer, and what speaks for each class at each place of its input.
+        `probabilities` (K,), and `features` (F,) and `cam` (K, rows, columns) where the model has them: what the
+        network makes of the picture before its last layer, and what speaks for each class at each place of its input.
         """
         outputs = self._run(np.asarray(open_image(image), np.uint8)[None], tuple(self._outputs))
         return {name: values[0] for name, values in outputs.items()}
@@ -174,13 +180,13 @@ class Classifier:
             return None
         return tuple(self.classes[place] for place in label_set(probabilities, record.threshold))
 
-    def _heatmap(self, outputs: Mapping[str, NDArray[Any]], place: int,
-                 pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    def _heatmap(self, outputs: Mapping[str, NDArray[Any]], place: int, width_px: int,
+                 height_px: int) -> NDArray[np.float32] | None:
         if "cam" not in outputs:
             return None
         from shoebox.bundle._explain import heatmap
 
-        return heatmap(outputs["cam"][0, place], self.manifest.preprocessing, pixels.shape[2], pixels.shape[1])
+        return heatmap(outputs["cam"][0, place], self.manifest.preprocessing, width_px, height_px)
 
     def _run(self, pixels: NDArray[np.uint8], more: tuple[str, ...] = ()) -> dict[str, NDArray[np.float64]]:
         """uint8 (N, H, W, 3) -> the model's outputs, checked: probabilities (N, K) before any temperature."""

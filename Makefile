@@ -36,6 +36,7 @@ screenshots: .venv/.ready  ## draw the README's pictures anew
 bench: .venv/.ready  ## our way and the peer's way on the same input; writes bench/RESULTS.md
 	@$(STUDIO)/python bench/app_start.py
 	@$(STUDIO)/python bench/scan.py
+	@$(STUDIO)/python bench/app.py
 
 lock: .venv/.ready  ## write pins.txt from what is installed in .venv
 	@(echo "# Exact versions known to work together (Linux x86-64, Python 3.11); pip takes them with -c. Written by make lock."; \

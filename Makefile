@@ -38,6 +38,7 @@ bench: .venv/.ready  ## our way and the peer's way on the same input; writes ben
 	@$(STUDIO)/python bench/scan.py
 	@$(STUDIO)/python bench/crash.py
 	@$(STUDIO)/python bench/collect.py
+	@$(STUDIO)/python bench/app.py
 
 lock: .venv/.ready  ## write pins.txt from what is installed in .venv
 	@(echo "# Exact versions known to work together (Linux x86-64, Python 3.11); pip takes them with -c. Written by make lock."; \

@@ -72,7 +72,7 @@ def run_visitors(models: Models, *, quick: bool) -> str:
 
 def run_mutants(models: Models, *, quick: bool) -> str:
     """Mutated pictures through the widget's own message path, in this process."""
-    from tests._uploads import mutants, send_raw
+    from tests._forged_uploads import mutants, send_raw
 
     from shoebox.apps import app
 

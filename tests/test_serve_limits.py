@@ -264,3 +264,32 @@ def test_a_kernel_that_dies_is_not_started_again_empty(server: Server, page: Ser
                if page.kernel_id in " ".join(process.cmdline()))
     pid.kill()
     wait_until(lambda: http_status(f"{server.url}api/kernels/{page.kernel_id}") == 404, "the kernel is gone")
+
+
+# --- scripts that are asked for early -----------------------------------------------------------------------------
+
+
+def test_a_page_names_in_its_head_the_scripts_that_pages_before_it_have_asked_for(server: Server) -> None:
+    for address in ("voila/static/voila.js", "voila/static/voila.js?v=12ab", "voila/static/no-such.js",
+                    "voila/static/voila.js?%22%3E%3Cscript%3E", "voila/templates/lab/static/theme-light.css"):
+        http_status(server.url + address)
+    head = fetch(server.url).html.partition("</head>")[0]
+    assert head.count('<link rel="preload" as="script" href="/voila/static/voila.js') == 2
+    assert '<link rel="preload" as="script" href="/voila/static/voila.js?v=12ab">' in head
+    for odd in ("no-such", "theme-light.css\"><link rel=\"preload", "%22%3E", "\"><script>"):
+        assert odd not in head
+
+
+def test_only_so_many_scripts_are_remembered_and_none_that_could_be_markup() -> None:
+    from shoebox.apps._scripts import Learned, with_preloads
+
+    learned = Learned()
+    for number in range(400):
+        learned.note(f"/a/{number}.js")
+    assert len(list(learned)) == 150
+    odd = Learned()
+    for address in ("/a.js\"><script>", "//evil.example/a.js", "https://evil.example/a.js", "/a.js?q=1", "/a.css", "",
+                    "/a b.js", "/<b>.js", "/a.js\n"):
+        odd.note(address)
+    assert list(odd) == []
+    assert with_preloads("<p>no head</p>", ["/a.js"]) == "<p>no head</p>"

@@ -262,7 +262,7 @@ def test_the_command_to_serve_imports_no_widgets() -> None:
 
 def test_a_thousand_mutated_uploads_are_each_answered_and_none_is_a_surprise() -> None:
     """bench/app.py sends ten thousand."""
-    from tests._uploads import mutants, send_raw
+    from tests._forged_uploads import mutants, send_raw
 
     page = classifier_app(Colours())
     accepted = 0

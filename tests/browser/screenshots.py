@@ -30,7 +30,7 @@ def app(browser: Browser, folder: Path) -> None:
         page = browser.new_page(viewport={"width": 860, "height": 900})
         page.goto(server.url, wait_until="commit")
         page.locator("[data-state=ready]").wait_for(timeout=60_000)
-        page.locator("input[type=file]").set_input_files(ds.file(picture.path))
+        page.locator("input[type=file]:not(.sbx-camera)").set_input_files(ds.file(picture.path))
         page.locator("[data-state=done]").wait_for(timeout=60_000)
         page.locator("img").first.wait_for()
         page.screenshot(path=PICTURES / "app.png", full_page=True)

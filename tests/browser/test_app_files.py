@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from _app import BLUE, Card, plain
+from _app import BLUE, Card, encode, plain
+from PIL import Image
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
@@ -87,3 +88,31 @@ def test_names_are_shown_as_they_are_and_never_run(card: Card) -> None:
     expect(card.page.locator(".sbx-classes").get_by_text(BLUE)).to_be_visible()
     assert card.page.evaluate("window.hacked") is None
     assert card.page.locator(".sbx-app b, .sbx-app img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_large_photo_is_upright_whatever_its_orientation_says(card: Card, orientation: int) -> None:
+    """Large JPEGs are decoded at a fraction of their size, by another way than small ones."""
+    turns = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+             5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+             8: Image.Transpose.ROTATE_270}  # from upright to how it is stored
+    upright = Image.new("RGB", (1800, 2400), "red")
+    upright.paste("blue", (0, 0, 1800, 1200))
+    upright.paste("green", (0, 0, 900, 300))
+    stored = upright.transpose(turns[orientation]) if orientation in turns else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    card.choose(encode(stored, exif=exif, quality=95)).expect_state("done")
+    expect(card.answer).to_contain_text("from 1,800 × 2,400 pixels")
+    size, corner, right, low = card.answer.get_by_role("img").evaluate("""async (img) => {
+        await img.decode();
+        const canvas = Object.assign(document.createElement("canvas"),
+                                     {width: img.naturalWidth, height: img.naturalHeight});
+        const context = canvas.getContext("2d");
+        context.drawImage(img, 0, 0);
+        const at = (x, y) => Array.from(context.getImageData(canvas.width * x, canvas.height * y, 1, 1).data)
+            .slice(0, 3).map((value) => value > 100);
+        return [[canvas.width, canvas.height], at(0.2, 0.05), at(0.8, 0.05), at(0.5, 0.9)];
+    }""")
+    assert size == [384, 512]
+    assert corner == [False, True, False] and right == [False, False, True] and low == [True, False, False]

@@ -1,22 +1,19 @@
-"""What the server answers: the page, its line to the kernel, its scripts, and the health address."""
+"""What the server answers: the page, its line to the kernel, and the health address."""
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections import OrderedDict
+from collections.abc import AsyncIterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from jupyter_server.base.handlers import FileFindHandler
 from jupyter_server.services.kernels.connection.base import deserialize_binary_message, deserialize_msg_from_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
-from tornado.web import RequestHandler, StaticFileHandler
-from voila.static_file_handler import MultiStaticFileHandler, TemplateStaticFileHandler
+from tornado.web import RequestHandler
 from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
+from shoebox.apps._scripts import REPLACED_FILES, with_preloads
 from shoebox.widgets._texts import closest, texts_of
 
 __all__ = ["ALLOWED_MESSAGES", "REPLACED", "Connection", "Health", "Line", "Page"]
@@ -28,9 +25,6 @@ _CONTROL = "jupyter.widget.control"  # the only channel that a page opens by its
 _MAX_OPENED = 20
 _MAX_PARTS = 200
 _RETRY_S = 20
-_WORTH_PACKING = {".js", ".css", ".json", ".map", ".svg", ".html"}
-_PACK_OVER_BYTES = 1024
-_PACKED_BYTES = 32 * 2**20
 
 
 class Page(TornadoVoilaHandler):
@@ -41,6 +35,13 @@ class Page(TornadoVoilaHandler):
         if not path:
             self.kernel_manager.check_room()
         await super().get(path)
+
+    async def get_generator(self, path: str | None = None) -> AsyncIterator[str]:
+        """Voila's page, piece by piece; its head names the scripts that it will ask for."""
+        before_head = True
+        async for piece in super().get_generator(path=path):
+            yield with_preloads(piece, self.settings["shoebox_scripts"]) if before_head else piece
+            before_head = before_head and "<head>" not in piece
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A sentence in the visitor's language."""
@@ -121,57 +122,7 @@ class Health(RequestHandler):
     head = get
 
 
-class _Packed(StaticFileHandler):
-    """Scripts and styles compressed, once for all visitors; Voila sends them as they are."""
-
-    def set_headers(self) -> None:
-        super().set_headers()
-        path = Path(self.absolute_path or "")
-        if path.suffix not in _WORTH_PACKING or "Range" in self.request.headers:
-            return
-        self.set_header("Vary", "Accept-Encoding")
-        if "gzip" not in self.request.headers.get("Accept-Encoding", ""):
-            return
-        status = path.stat()
-        if status.st_size > _PACK_OVER_BYTES:
-            packed = _SHELF.take(path, status.st_mtime_ns)
-            self.set_header("Content-Encoding", "gzip")
-            self.get_content_size = lambda: len(packed)  # type: ignore[method-assign]  # only for this request
-            self.get_content = lambda abspath, start=None, end=None: packed  # type: ignore
-
-
-class _Shelf:
-    """Compressed files by path and time of change, the oldest forgotten when there are too many."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
-
-    def take(self, path: Path, changed_ns: int) -> bytes:
-        key = (path, changed_ns)
-        if key not in self._kept:
-            self._kept[key] = gzip.compress(path.read_bytes(), 6)
-            while sum(map(len, self._kept.values())) > _PACKED_BYTES:
-                self._kept.popitem(last=False)
-        return self._kept[key]
-
-
-_SHELF = _Shelf()
-
-
-class _PackedStatic(_Packed, MultiStaticFileHandler):
-    pass
-
-
-class _PackedTemplate(_Packed, TemplateStaticFileHandler):
-    pass
-
-
-class _PackedFound(_Packed, FileFindHandler):
-    pass
-
-
-REPLACED = {TornadoVoilaHandler: Page, VoilaKernelWebsocketHandler: Line, MultiStaticFileHandler: _PackedStatic,
-            TemplateStaticFileHandler: _PackedTemplate, FileFindHandler: _PackedFound}
+REPLACED = {TornadoVoilaHandler: Page, VoilaKernelWebsocketHandler: Line, **REPLACED_FILES}
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,9 @@ __all__ = ["FULL", "CappedKernelManager"]
 FULL = "Too many visitors just now. Please try again in a minute."
 
 
+_KERNEL_ARGUMENTS = ("--IPKernelApp.log_level=40", "--HistoryManager.enabled=False")  # nobody types
+
+
 class CappedKernelManager(AsyncMappingKernelManager):
     """Starts no kernel for a visitor beyond `max_visitors`. Spare kernels, heated for the next one, come on top.
 
@@ -46,7 +49,7 @@ class CappedKernelManager(AsyncMappingKernelManager):
 
     async def start_kernel(self, **kwargs: Any) -> str:
         """Start a kernel, for a visitor only if there is room. Its own chatter stays out of the log."""
-        kwargs["extra_arguments"] = [*(kwargs.get("extra_arguments") or ()), "--IPKernelApp.log_level=40"]
+        kwargs["extra_arguments"] = [*(kwargs.get("extra_arguments") or ()), *_KERNEL_ARGUMENTS]
         if (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True":
             return str(await super().start_kernel(**kwargs))
         self.check_room()

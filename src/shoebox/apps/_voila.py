@@ -17,6 +17,7 @@ from traitlets.config import Config
 from voila.app import Voila
 
 from shoebox.apps._handlers import ALLOWED_MESSAGES, REPLACED, Connection, Health
+from shoebox.apps._scripts import Learned
 
 __all__ = ["App", "main"]
 
@@ -34,7 +35,8 @@ class App(Voila):
         """Voila's settings, with a stricter line between page and kernel."""
         settings = super().init_settings()
         self.kernel_manager.allowed_message_types = list(ALLOWED_MESSAGES)
-        return {**settings, "kernel_websocket_connection_class": Connection, "compress_response": True}
+        return {**settings, "kernel_websocket_connection_class": Connection, "compress_response": True,
+                "shoebox_scripts": Learned()}
 
     def init_handlers(self) -> list[Any]:
         """Voila's handlers, some replaced by ours, and the health address."""

@@ -6,6 +6,7 @@
  * @typedef {{bytes: ArrayBuffer, from: Measure | null, to: Measure | null, animated: boolean}} Prepared
  */
 
+import { decode } from "./decode.js";
 import { Sentence } from "./line.js";
 
 const JPEG_QUALITY = 0.9;
@@ -46,20 +47,19 @@ export function isAnimated(bytes) {
  */
 export async function prepare(file, limits, texts) {
   if (file.size === 0) throw new Sentence(texts.empty);
-  const [bitmap, animated] = await Promise.all([
-    createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => null), movesAtAll(file, limits)]);
+  const [picture, animated] = await Promise.all([decode(file, limits.side_px), movesAtAll(file, limits)]);
   try {
-    const large = bitmap && Math.max(bitmap.width, bitmap.height) > LEAVE_UP_TO * limits.side_px;
-    const smaller = bitmap && (large || file.size > limits.shrink_over_bytes) ? await shrink(bitmap, limits) : null;
-    if (smaller && bitmap && smaller.blob.size < file.size) {
-      const from = { width: bitmap.width, height: bitmap.height, bytes: file.size };
+    const large = picture && Math.max(picture.width, picture.height) > LEAVE_UP_TO * limits.side_px;
+    const smaller = picture && (large || file.size > limits.shrink_over_bytes) ? await shrink(picture, limits) : null;
+    if (smaller && picture && smaller.blob.size < file.size) {
+      const from = { width: picture.width, height: picture.height, bytes: file.size };
       const to = { width: smaller.width, height: smaller.height, bytes: smaller.blob.size };
       return { bytes: await smaller.blob.arrayBuffer(), from, to, animated };
     }
     if (file.size > limits.max_bytes) throw new Sentence(texts.not_opened);
     return { bytes: await file.arrayBuffer(), from: null, to: null, animated };
   } finally {
-    bitmap?.close();
+    picture?.image.close();
   }
 }
 
@@ -71,19 +71,19 @@ async function movesAtAll(file, limits) {
 }
 
 /**
- * @param {ImageBitmap} bitmap
+ * @param {import("./decode.js").Decoded} picture
  * @param {Record<string, number>} limits
  * @returns {Promise<{blob: Blob, width: number, height: number} | null>}
  */
-async function shrink(bitmap, limits) {
-  const { width, height } = fit(bitmap.width, bitmap.height, limits.side_px, limits.short_px);
+async function shrink(picture, limits) {
+  const { width, height } = fit(picture.width, picture.height, limits.side_px, limits.short_px);
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
   const context = canvas.getContext("2d");
   if (!context) return null;
   context.fillStyle = "white"; // what is transparent becomes white, as in the kernel
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, width, height);
+  context.drawImage(picture.image, 0, 0, width, height);
   /** @type {Blob | null} */
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
   return blob && { blob, width, height };

@@ -286,12 +286,12 @@ class Cleaner(anywidget.AnyWidget):
 def _changed(review: Review, request: Request) -> View:
     """The view with the filters and the page that a request names; the others stay."""
     fields, view = request.fields, review.view
-    choices = {"label": review.labels, "suggested": review.classes, "kind": review.kinds,
+    choices = {"label": review.labels, "suggested": review.classes, "issue_kind": review.kinds,
                "source": review.sources, "side": ("train", "valid")}
     for name, known in choices.items():
         if name in fields:
             value = None if fields[name] is None else request.one_of(name, known)
-            view = replace(view, **cast(Any, {name: value}))
+            view = replace(view, **cast(Any, {name.removeprefix("issue_"): value}))
     if "status" in fields:
         view = replace(view, status=cast(Any, request.one_of("status", ("all", "undecided", "decided"))))
     return replace(view, page=request.integer("page")) if "page" in fields else view

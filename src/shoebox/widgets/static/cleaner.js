@@ -45,7 +45,7 @@ function render({ model, el }) {
   const grid = createGrid(root, frame.grid, model, local, ask, { turned, follow }, signal);
   const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
   const chooser = createChooser(root, () => model.get("classes"), signal);
-  const closeLook = createCloseLook(root, () => grid.focusCurrent(), signal);
+  const closeLook = createCloseLook(root, (path) => grid.focus(path), signal);
   const selection = createSelection(local, () => grid.drawDecisions());
   const question = createQuestion(signal);
   const presence = createPresence(frame.who, ask, signal);
@@ -147,7 +147,7 @@ function render({ model, el }) {
   function openThose(filters) {
     panel.setOverview(null);
     wantFocus = true;
-    return view({ label: null, suggested: null, kind: null, source: null, page: 0, ...filters });
+    return view({ label: null, suggested: null, issue_kind: null, source: null, page: 0, ...filters });
   }
 
   async function showPlan() {
@@ -238,7 +238,7 @@ function render({ model, el }) {
     answer_no: () => question.answer(false),
     pair: ({ given, suggested }) => { openThose({ label: given, suggested }); },
     class: ({ value }) => { openThose({ label: value }); },
-    kind: ({ value }) => { openThose({ kind: value }); },
+    kind: ({ value }) => { openThose({ issue_kind: value }); },
     open_all: () => { openThose({ side: null, status: "all" }); },
   };
 
@@ -302,7 +302,8 @@ function render({ model, el }) {
   root.addEventListener("dblclick", onDoubleClick, { signal });
   for (const [name, select] of Object.entries(frame.filtering)) {
     const value = () => (["side", "status"].includes(name) ? select.value || null : select.value ? select.value.slice(1) : null);
-    select.addEventListener("change", () => view({ [name]: value(), page: 0 }), { signal });
+    const field = name === "kind" ? "issue_kind" : name; // a request has a kind of its own
+    select.addEventListener("change", () => view({ [field]: value(), page: 0 }), { signal });
   }
   for (const name of TRAITS) model.on(`change:${name}`, schedule);
   signal.addEventListener("abort", () => TRAITS.forEach((name) => model.off(`change:${name}`, schedule)));

@@ -39,7 +39,7 @@ export function createCard(item, url) {
   else picture.append(element("span", "sbx-no-picture", "no picture"));
   picture.append(createTags(item));
   const select = button("select", "Select (s)", [icon("select")], "sbx-select-one");
-  const look = button("close_look", "Look closely (f)", [icon("close_look")], "sbx-close-look");
+  const look = button("close_look", "Full size (f)", [icon("close_look")], "sbx-close-look");
   const badge = element("span", "sbx-badge");
   picture.append(select, look, badge);
 

@@ -11,11 +11,11 @@ const ACTIONS = /** @type {const} */ ([["keep", "Keep (k)"], ["accept", "Accept 
 
 /**
  * @param {HTMLElement} root
- * @param {() => void} leave where the focus goes
+ * @param {(path: string) => void} leave where the focus goes
  * @param {AbortSignal} signal
  */
 export function createCloseLook(root, leave, signal) {
-  const dialog = element("dialog", "sbx-close-up", "", { "aria-label": "Close look" });
+  const dialog = element("dialog", "sbx-close-up", "", { "aria-label": "Close look", tabindex: "-1" });
   const picture = element("div", "sbx-large");
   const facts = element("div", "sbx-facts");
   const bar = element("div", "sbx-buttons");
@@ -30,8 +30,9 @@ export function createCloseLook(root, leave, signal) {
   dialog.addEventListener("close", () => {
     giveBack();
     picture.replaceChildren();
+    const path = dialog.dataset.path ?? "";
     delete dialog.dataset.path;
-    leave();
+    leave(path); // the browser has given the focus back to where it was before
   }, { signal });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }, { signal });
   signal.addEventListener("abort", giveBack);
@@ -55,6 +56,7 @@ export function createCloseLook(root, leave, signal) {
         button("close_look", "Close (Esc)", [words("Close")]),
       );
       if (!dialog.open) dialog.showModal();
+      dialog.focus(); // not on a button: Enter accepts the suggestion, as on a card
     },
 
     /** @param {any} found the kernel's answer @param {Item} item */

@@ -90,34 +90,34 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
 
   function drawWindow() {
     if (signal.aborted) return;
+    const had = hasFocus();
     shown = places();
     const { revision } = snapshot();
-    const seen = new Set();
-    shown.forEach((one, order) => {
-      const item = pages.item(one);
-      if (!item || seen.has(item.index)) return;
-      seen.add(item.index);
+    const items = shown.map((one) => ({ one, item: pages.item(one) }));
+    const wished = new Set(items.map(({ item }) => item?.index));
+    for (const [index, card] of cards) if (!wished.has(index)) dropCard(index, card); // first, so that none has to move
+    items.forEach(({ one, item }, order) => {
+      if (!item || !wished.delete(item.index)) return;
       const url = pages.urls.of(item.image_id);
       let card = cards.get(item.index);
-      if (card && (card.url !== url || card.card.dataset.path !== item.path)) {
-        card.row.remove();
-        card = undefined;
-      }
+      if (card && (card.url !== url || card.card.dataset.path !== item.path)) card = dropCard(item.index, card);
       if (!card) cards.set(item.index, card = { ...createCard(item, url), url });
       stand(card.row, one);
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
-    for (const [index, card] of cards) {
-      if (seen.has(index)) continue;
-      card.row.remove();
-      cards.delete(index);
-    }
+    if (had && !hasFocus()) cardOf(current)?.card.focus({ preventScroll: true });
     drawDecisions();
     drawTabs();
     if (wanted && shown.includes(pages.placeOf(wanted))) focus(wanted);
     pages.want(visiblePages());
     markReady(revision);
+  }
+
+  /** @param {number} index @param {ReturnType<typeof createCard>} card @returns {undefined} */
+  function dropCard(index, card) {
+    card.row.remove();
+    cards.delete(index);
   }
 
   /** @param {HTMLElement} node @param {number} one */

@@ -16,7 +16,7 @@ export const KEYS = [
   { keys: ["d", "Delete"], action: "remove", on: "card", words: "Remove from the data set (to the trash)" },
   { keys: ["u"], action: "unsure", on: "card", words: "Unsure: leave it, and remember that you looked" },
   { keys: ["o"], action: "other", on: "card", words: "Choose another label" },
-  { keys: ["f", " "], action: "close_look", on: "card", words: "Look closely: the whole picture, its file, source and history" },
+  { keys: ["f", " "], action: "close_look", on: "card", words: "Full size: the whole picture, its file, source and history" },
   { keys: ["s"], action: "select", on: "card", words: "Select or unselect; Shift and a click select up to here" },
   { keys: ["a"], action: "alike", on: "card", words: "Select all undecided pictures like this one (same label, same suggestion)" },
   { keys: ["z"], action: "undo", on: "anywhere", words: "Undo the last decision, or step of many" },

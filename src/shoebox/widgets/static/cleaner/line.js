@@ -77,7 +77,7 @@ export function createLine(model, signal) {
         },
       });
       try {
-        model.send({ kind, id, ...fields });
+        model.send({ ...fields, kind, id });
       } catch {
         clearTimeout(timer); // the front end knows already that its kernel is gone
         waiting.delete(id);

@@ -1,0 +1,168 @@
+"""The shipped review notebook under Voila, as a colleague meets it: fifty keys, many at once, overview, full size."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from _cleaner import card, ready, save_predictions
+from _servers import Server, Visitor, start_voila
+from playwright.sync_api import Page, expect
+
+import shoebox
+from shoebox.data import Dataset
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "clean_app.ipynb"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("review")
+    root = shoebox.demo.write(home / "work" / "digits", n=240, wrong_labels=20, near_duplicates=4)
+    wrong = shoebox.demo.planted(root).wrong_labels
+    save_predictions(Dataset(root), lambda path, label: wrong.get(path, label))
+    (home / "notebooks").mkdir()
+    shutil.copy(NOTEBOOK, home / "notebooks")
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    notebook = digits.parents[1] / "notebooks" / NOTEBOOK.name
+    with start_voila(notebook, tmp_path_factory.mktemp("voila")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(visitor: Visitor, server: Server, digits: Path) -> Iterator[Page]:
+    visitor.page.goto(server.url, wait_until="commit")
+    ready(visitor.page, page=0)
+    yield visitor.page
+    visitor.page.close()
+    ds = Dataset(digits)
+    while ds.undo_decision():
+        pass
+
+
+def decided(page: Page) -> int:
+    return int(page.locator(".sbx-decided").inner_text().split()[0])
+
+
+def test_fifty_decisions_by_keyboard_go_through_the_pages_and_survive_a_reload(
+        page: Page, visitor: Visitor, digits: Path) -> None:
+    visitor.expect_trouble = True  # the old page's requests are cut off
+    ranking = shoebox.rank(Dataset(digits))
+    card(page, 1).click(position={"x": 20, "y": 40})
+    wanted = {}
+    for place in range(50):
+        expect(card(page, place + 1), str(place)).to_be_focused()
+        key = ("k", "Enter", "d", "u", ranking[place].given_label)[place % 5]
+        page.keyboard.press(key)
+        wanted[ranking[place].path] = key
+    expect(page.locator(".sbx-decided")).to_have_text(re.compile("^50 of"))
+    stored = Dataset(digits).decisions
+    assert stored.keys() == wanted.keys()
+    kinds = {"k": {"keep"}, "d": {"remove"}, "u": {"unsure"}, "Enter": {"keep", "relabel"}}
+    assert all(decision.kind in kinds.get(wanted[path], {"keep"}) for path, decision in stored.items())
+
+    page.keyboard.press("z")
+    expect(page.locator(".sbx-decided")).to_have_text(re.compile("^49 of"))
+    page.keyboard.press("Shift+Z")
+    expect(page.locator(".sbx-decided")).to_have_text(re.compile("^50 of"))
+    page.locator("[data-field=label]").select_option("=3")
+    ready(page, page=0)
+    expect(page.get_by_role("gridcell", name=re.compile("^Given 3;")).first).to_be_visible()
+    assert page.get_by_role("gridcell").count() == page.get_by_role("gridcell", name=re.compile("^Given 3;")).count()
+    page.reload(wait_until="commit")
+    ready(page, page=0)
+    expect(page.locator(".sbx-decided")).to_have_text(re.compile("^50 of"))
+
+
+def test_many_at_once_are_one_step(page: Page, digits: Path) -> None:
+    ranking = shoebox.rank(Dataset(digits))
+    bar = page.get_by_role("toolbar", name="Selected pictures")
+    card(page, 2).click(position={"x": 20, "y": 40})
+    page.keyboard.press("s")
+    expect(bar).to_contain_text("1 picture selected")
+    card(page, 9).click(position={"x": 20, "y": 40}, modifiers=["Shift"])
+    expect(bar).to_contain_text("8 pictures selected")
+    expect(card(page, 5)).to_have_attribute("aria-selected", "true")
+    bar.get_by_role("button", name="Label …").click()
+    page.get_by_role("combobox", name="Another label").fill("7")
+    page.keyboard.press("Enter")
+    expect(bar).to_be_hidden()
+    expect(page.locator(".sbx-decided")).to_have_text(re.compile("^8 of"))
+    stored = Dataset(digits).decisions
+    assert set(stored) == {issue.path for issue in ranking[1:9]} and {d.label for d in stored.values()} <= {"7", None}
+    card(page, 1).click(position={"x": 20, "y": 40})
+    page.keyboard.press("z")
+    expect(page.locator(".sbx-decided")).to_have_text(re.compile("^0 of"))
+
+    same = [issue for issue in ranking if (issue.given_label, issue.suggested_label)
+            == (ranking[0].given_label, ranking[0].suggested_label)]
+    page.keyboard.press("a")
+    expect(bar).to_contain_text(f"{len(same)} picture")
+    bar.get_by_role("button", name="Accept").click()
+    expect(page.locator(".sbx-decided")).to_have_text(re.compile(f"^{len(same)} of"))
+    assert {d.label for d in Dataset(digits).decisions.values()} == {ranking[0].suggested_label}
+
+
+def test_a_cell_of_the_matrix_and_a_bar_open_their_pictures(page: Page, digits: Path) -> None:
+    first = shoebox.rank(Dataset(digits))[0]
+    card(page, 1).click(position={"x": 20, "y": 40})
+    page.keyboard.press("m")
+    overview = page.get_by_role("region", name="Overview")
+    overview.get_by_role("button", name=re.compile(f"^{first.given_label} → {first.suggested_label}: ")).click()
+    expect(overview).to_have_count(0)
+    ready(page, page=0)
+    expect(card(page, 1)).to_be_focused()
+    expect(page.locator("[data-field=suggested]")).to_have_value(f"={first.suggested_label}")
+    wanted = re.compile(f"^Given {first.given_label}; suggested {first.suggested_label}")
+    for name in page.get_by_role("gridcell").all():
+        expect(name).to_have_accessible_name(wanted)
+    page.get_by_role("button", name="Overview").click()
+    overview.get_by_role("button", name=re.compile("^5: ")).click()
+    ready(page, page=0)
+    expect(page.locator("[data-field=label]")).to_have_value("=5")
+    expect(page.locator("[data-field=suggested]")).to_have_value("")
+    page.keyboard.press("m")
+    overview.get_by_role("button", name="All pictures").click()
+    expect(page.locator("[data-field=label]")).to_have_value("")
+
+
+def test_full_size_shows_pixels_file_and_history_and_decides(page: Page, digits: Path) -> None:
+    ranking = shoebox.rank(Dataset(digits))
+    Dataset(digits).decide(ranking[0].path, "unsure", who="Anna")
+    card(page, 1).click(position={"x": 20, "y": 40})
+    page.keyboard.press("f")
+    dialog = page.get_by_role("dialog", name="Close look")
+    record = Dataset(digits).record(ranking[0].path)
+    expect(dialog).to_contain_text(f"{record.width_px} × {record.height_px}")
+    expect(dialog).to_contain_text(ranking[0].path)
+    expect(dialog).to_contain_text("Anna: unsure")
+    assert page.evaluate("document.querySelector('.sbx-large img').naturalWidth") == record.width_px
+    page.keyboard.press("ArrowRight")
+    expect(dialog).to_contain_text(ranking[1].path)
+    page.keyboard.press("d")
+    expect(dialog).to_contain_text(ranking[2].path)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(card(page, 3)).to_be_focused()
+    expect(card(page, 2)).to_have_accessible_name(re.compile("decided: remove$"))
+
+
+def test_a_killed_kernel_is_told_and_nothing_is_pretended(page: Page, visitor: Visitor, server: Server,
+                                                          digits: Path) -> None:
+    visitor.expect_trouble = True
+    for child in psutil.Process(server.process.pid).children(recursive=True):
+        if "ipykernel_launcher" in " ".join(child.cmdline()):
+            child.kill()
+    card(page, 1).click(position={"x": 20, "y": 40})
+    page.keyboard.press("k")
+    expect(card(page, 1)).to_contain_text("not saved: the kernel does not answer", timeout=9_000)
+    expect(page.get_by_role("status").and_(page.locator(".sbx-status"))).to_contain_text("does not answer")
+    assert decided(page) == 0 and Dataset(digits).decisions == {}

@@ -1,0 +1,86 @@
+// The cleaner's rules on numbers, names and keys, without a page. tests/test_js.py puts this beside the modules.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { KEYS, accepted, chosen, labelKeys, matching, moved, nextOpen, wishOf } from "./cleaner/keys.js";
+import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./cleaner/layout.js";
+import { agrees, counted, fileName, kindWords, number, percent } from "./cleaner/words.js";
+
+test("columns fill the width exactly and are never narrower than asked, except on the narrowest screens", () => {
+  for (let width = 1; width < 3000; width += 7) {
+    const { columns, cell } = columnsOf(width, 150);
+    assert.ok(columns >= 1 && (cell >= 150 || columns === 1), String(width));
+    assert.ok(Math.abs(columns * cell + (columns - 1) * GAP_PX - width) < 1e-6 || columns === 1);
+  }
+});
+
+test("every place that touches the window exists, and few others", () => {
+  for (const count of [0, 1, 7, 100, 50_000]) {
+    for (const columns of [1, 2, 5, 7]) {
+      const row = 262;
+      const rows = Math.ceil(count / columns);
+      for (const top of [0, 1, 261, 262, 1_000, Math.max(0, rows * row - 800)]) {
+        const { first, last } = visiblePlaces({ top, height: 800, row, columns, count });
+        for (let line = Math.floor(top / row); line * row < top + 800 && line < rows; line += 1) {
+          for (let place = line * columns; place < Math.min(count, (line + 1) * columns); place += 1) {
+            assert.ok(first <= place && place < last, `${place} of ${count} at ${top}`);
+          }
+        }
+        assert.ok(last - first <= 7 * columns);
+        assert.ok(last <= count && first >= 0);
+      }
+    }
+  }
+});
+
+test("pages cover the places, and the page of a window is one of them", () => {
+  assert.deepEqual(pagesOf(0, 24, 24), [0]);
+  assert.deepEqual(pagesOf(20, 49, 24), [0, 1, 2]);
+  assert.deepEqual(pagesOf(0, 0, 24), []);
+  assert.equal(pageAt({ top: 0, row: 262, columns: 5, count: 100, size: 24 }), 0);
+  assert.equal(pageAt({ top: 262 * 19, row: 262, columns: 5, count: 100, size: 24 }), 4);
+  assert.equal(pageAt({ top: 0, row: 0, columns: 5, count: 100, size: 24 }), 0);
+});
+
+test("after scrolling to a row it is whole in the window, and a row that is whole moves nothing", () => {
+  for (let line = 0; line < 60; line += 1) {
+    const top = scrollFor({ top: 5_000, height: 800, row: 262, line });
+    assert.ok(top <= line * 262 && (line + 1) * 262 <= top + 800);
+    assert.equal(scrollFor({ top, height: 800, row: 262, line }), top);
+  }
+  assert.equal(scrollFor({ top: 0, height: 100, row: 262, line: 3 }), 786, "a window lower than a row shows its head");
+});
+
+test("every key has one meaning", () => {
+  const keys = KEYS.flatMap((row) => row.keys);
+  assert.equal(new Set(keys).size, keys.length);
+  for (const row of KEYS) for (const key of row.keys) assert.equal(wishOf({ key }, [])?.action, row.action);
+});
+
+test("a suggestion is accepted, an empty one keeps", () => {
+  const item = { given: "cat", suggestion: "dog" };
+  assert.deepEqual(accepted(item), { kind: "relabel", label: "dog" });
+  assert.deepEqual(accepted({ given: "cat", suggestion: "cat" }), { kind: "keep", label: null });
+  assert.deepEqual(accepted({ given: "cat", suggestion: "" }), { kind: "keep", label: null });
+  assert.deepEqual(chosen(item, "cat"), { kind: "keep", label: null });
+  assert.equal(agrees({ given: "cat", suggestion: "" }), true);
+});
+
+test("the focus goes to the next open one, round the end", () => {
+  assert.equal(nextOpen(0, [true, false, true]), 2);
+  assert.equal(nextOpen(2, [true, false, false]), 0);
+  assert.equal(nextOpen(1, [false, false, false]), -1);
+  assert.equal(moved("ArrowDown", 5, 7, 3), 6);
+  assert.equal(moved("ArrowUp", 2, 7, 3), 2);
+});
+
+test("words", () => {
+  assert.equal(number(50_000), "50\u202f000");
+  assert.equal(percent(0.004), "<\u202f1\u202f%");
+  assert.equal(percent(0.999), ">\u202f99\u202f%");
+  assert.equal(counted(1, "file", "files"), "1 file");
+  assert.equal(fileName("a/b/c.jpg"), "c.jpg");
+  assert.equal(kindWords("some_new_kind"), "some new kind");
+  assert.deepEqual(matching(["Café", "Eis-Café"], "CAFÉ"), ["Café", "Eis-Café"]);
+  assert.equal(labelKeys(["a", "b"])[0].keys.join(""), "ab");
+});

@@ -17,7 +17,10 @@ __all__ = ["Comparison", "compare"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """Accuracy of two models on the same `n` pictures; `fixed` and `broken` answers turned right and wrong."""
+    """Accuracy of two models on the same `n` pictures; `fixed` and `broken` answers turned right and wrong.
+
+    `before` and `after` are shares, 0 to 1; `before_interval` and `after_interval` their 95 % Wilson intervals.
+    """
 
     n: int
     before: float
@@ -25,10 +28,20 @@ class Comparison:
     fixed: int
     broken: int
 
+    @property
+    def before_interval(self) -> tuple[float, float]:
+        """Lower and upper bound of `before`."""
+        return accuracy_interval(round(self.before * self.n), self.n)
+
+    @property
+    def after_interval(self) -> tuple[float, float]:
+        """Lower and upper bound of `after`."""
+        return accuracy_interval(round(self.after * self.n), self.n)
+
     def __str__(self) -> str:
         parts = []
-        for name, share in (("before", self.before), ("after", self.after)):
-            low, high = accuracy_interval(round(share * self.n), self.n)
+        for name, share, (low, high) in (("before", self.before, self.before_interval),
+                                         ("after", self.after, self.after_interval)):
             parts.append(f"{name} {share:.1%} (95 % interval {low:.1%} to {high:.1%})")
         return (f"On the same {self.n} validation pictures, with the labels as they are now: {', '.join(parts)}; "
                 f"{self.fixed} answers turned right, {self.broken} turned wrong.")

@@ -303,9 +303,7 @@ def _told(decision: Decision) -> dict[str, Any]:
 
 
 def _compared(comparison: Any) -> dict[str, Any]:
-    from shoebox.evaluation import accuracy_interval
-
-    n = int(comparison.n)
-    shares = {name: float(getattr(comparison, name)) for name in ("before", "after")}
-    return {"n": n, "fixed": int(comparison.fixed), "broken": int(comparison.broken), "sentence": str(comparison),
-            **{name: [share, *accuracy_interval(round(share * n), n)] for name, share in shares.items()}}
+    shares = {name: [float(getattr(comparison, name)), *map(float, getattr(comparison, f"{name}_interval"))]
+              for name in ("before", "after")}
+    return {"n": int(comparison.n), "fixed": int(comparison.fixed), "broken": int(comparison.broken),
+            "sentence": str(comparison), **shares}

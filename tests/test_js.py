@@ -24,7 +24,7 @@ if shutil.which("node"):
 
 
 def test_the_joined_module_declares_every_name_once():
-    names = [line.split("(")[0].split("=")[0].split(" extends")[0].split()[-1]
-             for line in str(Cleaner._esm).splitlines() if line.startswith(("export const ", "export function ", "export class ", "const ",
-                                                                           "function "))]
+    starts = ("export const ", "export function ", "export class ", "const ", "function ")
+    lines = [line for line in str(Cleaner._esm).splitlines() if line.startswith(starts)]
+    names = [line.split("(")[0].split("=")[0].split(" extends")[0].split()[-1] for line in lines]
     assert len(names) > 40 and len(names) == len(set(names))

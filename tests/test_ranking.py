@@ -231,3 +231,21 @@ def test_the_demo_s_first_fifty_are_planted(tmp_path):
 def test_issues_are_plain_records():
     issue = Issue("a/1.jpg", "x", "label", 0.1, "a", "b", 0.1, 0.8, "why")
     assert (issue.side, issue.evidence) == ("train", ())
+
+
+def test_a_crop_that_hashes_do_not_see_is_listed_apart(tmp_path):
+    from tests.test_groups_and_split import photos
+
+    crops = photos()
+    for number, photo in enumerate(crops[:20] + crops[36:56]):
+        save(tmp_path / ("china" if number < 20 else "flower") / f"{number}.png", photo)
+    photo = crops[39]
+    smaller = photo.crop((10, 10, photo.width - 10, photo.height - 10))
+    save(tmp_path / "china" / "crop.png", smaller)
+    ds = Dataset(tmp_path)
+    assert ds.record("china/crop.png").group_id != ds.record("flower/23.png").group_id, "a crop for the hashes, no copy"
+    found = [issue for issue in shoebox.rank(ds).only(kind="near_duplicate") if "crop of" in issue.reason]
+    assert [(issue.path, issue.evidence) for issue in found] == [("china/crop.png", ("flower/23.png",))]
+    assert 0 <= found[0].score <= 0.5 and "stands under 'flower'" in found[0].reason
+    off = shoebox.rank(ds, thresholds=Thresholds(similar=2))
+    assert not [issue for issue in off if "crop of" in issue.reason]

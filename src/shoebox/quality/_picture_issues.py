@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from shoebox.data import ImageRecord, Skipped
 from shoebox.quality._label_issues import same_pictures
+from shoebox.quality._neighbours import Neighbours
 from shoebox.types import Issue, IssueKind
 
-__all__ = ["Thresholds", "duplicate_issues", "outlier_issues", "quality_issues", "unreadable_issues"]
+__all__ = ["Thresholds", "crop_issues", "duplicate_issues", "outlier_issues", "quality_issues", "unreadable_issues"]
 
 _FEWEST = 8  # pictures under which a middle half means nothing
 
@@ -37,6 +38,10 @@ class Thresholds:
         Interquartile ranges that the square root of the area lies outside the middle half of the data set.
     outlier : float
         Interquartile ranges that the mean distance to the neighbours lies above the middle half.
+    similar : float
+        Cosine of two pictures' features from which on one is listed as perhaps a crop of the other; 2 turns it off.
+        For the outlines that are compared without a backbone .96 lists no pair among 1,797 digits and 72 photo crops,
+        and finds 56 % of crops by 2 % a side, 31 % by 5 %; for other features it is a guess.
     """
 
     dark: float = 0.32
@@ -47,6 +52,7 @@ class Thresholds:
     tiny_px: int = 32
     odd_size: float = 3.0
     outlier: float = 2.0
+    similar: float = 0.96
 
 
 def quality_issues(issues: Sequence[Issue], records: Sequence[ImageRecord], thresholds: Thresholds) -> list[Issue]:
@@ -111,6 +117,26 @@ def duplicate_issues(issues: Sequence[Issue], records: Sequence[ImageRecord],
                     issues[row], kind="near_duplicate", score=min(0.5, max(0.0, away / 2)),
                     evidence=(records[kept].path,),
                     reason=f"{'The same file as' if equal else 'Nearly the same picture as'} {records[kept].path!r}."))
+    return found
+
+
+def crop_issues(issues: Sequence[Issue], records: Sequence[ImageRecord], neighbours: Neighbours,
+                similar: float) -> list[Issue]:
+    """Pictures whose features are nearly those of another that their hashes do not match: perhaps a crop of it.
+
+    The smaller one of a pair is listed, whatever the labels; the group and the side of the split stay as they are.
+    The score is 0.5 at the cosine `similar` and 0 at 1.
+    """
+    found = []
+    for row in np.flatnonzero((neighbours.index[:, 0] >= 0) & (neighbours.similarity[:, 0] >= similar)).tolist():
+        one, other = records[row], records[neighbours.index[row, 0]]
+        if (-one.width_px * one.height_px, one.path) < (-other.width_px * other.height_px, other.path):
+            continue
+        cosine = min(1.0, float(neighbours.similarity[row, 0]))
+        labels = "" if one.label == other.label else f", which stands under {other.label!r}"
+        found.append(replace(issues[row], kind="near_duplicate", evidence=(other.path,),
+                             score=0.5 * (1 - cosine) / max(1 - similar, 1e-6),
+                             reason=f"Perhaps a crop of {other.path!r}{labels}: alike to {cosine:.1%}."))
     return found
 
 

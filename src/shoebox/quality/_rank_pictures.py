@@ -22,6 +22,7 @@ from shoebox.quality._neighbours import (
 )
 from shoebox.quality._picture_issues import (
     Thresholds,
+    crop_issues,
     duplicate_issues,
     outlier_issues,
     quality_issues,
@@ -64,6 +65,7 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
     PredictionsError
         Fewer than two classes, `features` that do not fit, or a `trained` that does not know a class.
     """
+    thresholds = thresholds or Thresholds()
     classes = sorted({record.label for record in records})
     if len(classes) < 2:
         raise PredictionsError(f"There are {len(records)} pictures of {len(classes)} class; a wrong label needs at "
@@ -86,9 +88,10 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
     issues = label_issues(records, labels, pred_probs, classes, _said(rows))
     issues = _with_evidence(issues, records, labels, groups, directions, classes)
     others = [*conflict_issues(issues, records, directions),
-              *_outliers(issues, records, features, neighbours, (thresholds or Thresholds()).outlier),
+              *_outliers(issues, records, features, neighbours, thresholds.outlier),
               *duplicate_issues(issues, records, directions),
-              *quality_issues(issues, records, thresholds or Thresholds()),
+              *crop_issues(issues, records, neighbours, thresholds.similar),
+              *quality_issues(issues, records, thresholds),
               *unreadable_issues(skipped)]
     return Ranking(in_order([*issues, *others]), classes, lanes=lanes)
 

@@ -186,6 +186,7 @@ def test_scripts_are_sent_compressed_and_are_the_same(server: Server) -> None:
                  "voila/templates/lab/static/theme-light.css"):
         plain, plain_headers = get(path)
         packed, headers = get(path, **{"Accept-Encoding": "gzip, deflate, br"})
+        assert not path.endswith(".js") or headers["Content-Type"] == "text/javascript; charset=utf-8"
         assert "Content-Encoding" not in plain_headers and headers["Content-Encoding"] == "gzip"
         assert gzip.decompress(packed) == plain and "Accept-Encoding" in headers["Vary"]
         assert int(headers["Content-Length"]) == len(packed)
@@ -276,6 +277,7 @@ def test_a_page_names_in_its_head_the_scripts_that_pages_before_it_have_asked_fo
     head = fetch(server.url).html.partition("</head>")[0]
     assert head.count('<link rel="preload" as="script" href="/voila/static/voila.js') == 2
     assert '<link rel="preload" as="script" href="/voila/static/voila.js?v=12ab">' in head
+    assert head.index('<meta charset="utf-8"') < head.index("preload"), "shipped bug: scripts were read as Latin-1"
     for odd in ("no-such", "theme-light.css\"><link rel=\"preload", "%22%3E", "\"><script>"):
         assert odd not in head
 

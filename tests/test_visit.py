@@ -60,7 +60,8 @@ class Explaining(Colours):
     def predict(self, image: Image.Image, *, explain: bool = False) -> Any:
         prediction = super().predict(image)
         heatmap = np.linspace(0, 1, 600 * 800, dtype=np.float32).reshape(600, 800) if explain else None
-        return SimpleNamespace(**vars(prediction), top=prediction.top, label_set=("red", "blue"), heatmap=heatmap)
+        more = {"top": prediction.top, "label_set": ("red", "blue"), "heatmap": heatmap}
+        return SimpleNamespace(**{**vars(prediction), **more})
 
 
 def test_the_app_warms_the_classifier_up_and_says_what_it_is() -> None:

@@ -187,8 +187,8 @@ class Recorder:
 
     def assert_clean(self, *, console: bool = True) -> None:
         """`console=False` leaves out console errors and failed requests, for tests that kill something."""
-        assert self.page_errors == []
-        assert self.foreign == []
+        assert self.page_errors == [], self.page_errors
+        assert self.foreign == [], self.foreign
         if console:
-            assert self.console_errors == []
-            assert self.failed == []
+            assert self.console_errors == [], self.console_errors
+            assert self.failed == [], self.failed

@@ -30,7 +30,7 @@ class Colours:
         heatmap = (pixels.max(2) / 255).astype(np.float32) if explain else None
         answer = Prediction(best, ranked[best], ranked, known=bool(not grey or black),
                             p_value=0.004 if grey and not black else 0.5)
-        return SimpleNamespace(**vars(answer), top=answer.top, label_set=plausible, heatmap=heatmap)
+        return SimpleNamespace(**{**vars(answer), "top": answer.top, "label_set": plausible, "heatmap": heatmap})
 '''
 
 

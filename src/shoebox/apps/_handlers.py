@@ -13,7 +13,7 @@ from tornado.web import RequestHandler
 from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
-from shoebox.apps._scripts import REPLACED_FILES, with_preloads
+from shoebox.apps._scripts import CHARSET, REPLACED_FILES, with_preloads
 from shoebox.widgets._texts import closest, texts_of
 
 __all__ = ["ALLOWED_MESSAGES", "REPLACED", "Connection", "Health", "Line", "Page"]
@@ -41,7 +41,7 @@ class Page(TornadoVoilaHandler):
         before_head = True
         async for piece in super().get_generator(path=path):
             yield with_preloads(piece, self.settings["shoebox_scripts"]) if before_head else piece
-            before_head = before_head and "<head>" not in piece
+            before_head = before_head and CHARSET not in piece
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A sentence in the visitor's language."""

@@ -17,12 +17,13 @@ from jupyter_server.base.handlers import FileFindHandler
 from tornado.web import StaticFileHandler
 from voila.static_file_handler import MultiStaticFileHandler, TemplateStaticFileHandler
 
-__all__ = ["REPLACED_FILES", "Learned", "with_preloads"]
+__all__ = ["CHARSET", "REPLACED_FILES", "Learned", "with_preloads"]
 
 _WORTH_PACKING = {".js", ".css", ".json", ".map", ".svg", ".html"}
 _PACK_OVER_BYTES = 1024
 _PACKED_BYTES = 32 * 2**20
 _MOST_PRELOADS = 150
+CHARSET = '<meta charset="utf-8" />'  # a script that is asked for before the page has said this is read as Latin-1
 _SCRIPT = re.compile(r"/(?!/)[\w./@-]+\.js(\?v=[0-9a-f]{1,128})?")
 
 
@@ -42,15 +43,15 @@ class Learned:
 
 
 def with_preloads(page_start: str, addresses: Iterable[str]) -> str:
-    """The beginning of a page with a wish for each script at the start of its head.
+    """The beginning of a page with a wish for each script in its head, once its charset is said.
 
     Examples
     --------
-    >>> with_preloads("<html><head><title>", ["/a.js"])
-    '<html><head><link rel="preload" as="script" href="/a.js"><title>'
+    >>> with_preloads('<head><meta charset="utf-8" /><title>', ["/a.js"])
+    '<head><meta charset="utf-8" /><link rel="preload" as="script" href="/a.js"><title>'
     """
     links = "".join(f'<link rel="preload" as="script" href="{html.escape(address)}">' for address in addresses)
-    return page_start.replace("<head>", f"<head>{links}", 1)
+    return page_start.replace(CHARSET, CHARSET + links, 1)
 
 
 class _Packed(StaticFileHandler):
@@ -62,6 +63,8 @@ class _Packed(StaticFileHandler):
         if learned is not None:
             learned.note(self.request.uri or "")
         path = Path(self.absolute_path or "")
+        if path.suffix == ".js":
+            self.set_header("Content-Type", "text/javascript; charset=utf-8")
         if path.suffix not in _WORTH_PACKING or "Range" in self.request.headers:
             return
         self.set_header("Vary", "Accept-Encoding")

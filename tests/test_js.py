@@ -24,6 +24,7 @@ if shutil.which("node"):
 
 
 def test_the_joined_module_declares_every_name_once():
-    names = [line.split("(")[0].split("=")[0].split(" extends")[0].split()[-1] for line in str(Cleaner._esm).splitlines()
+    lines = str(Cleaner._esm).splitlines()
+    names = [line.split("(")[0].split("=")[0].split(" extends")[0].split()[-1] for line in lines
              if line.startswith(("export const ", "export function ", "export class ", "const ", "function "))]
     assert len(names) > 40 and len(names) == len(set(names))

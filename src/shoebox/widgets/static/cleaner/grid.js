@@ -46,7 +46,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   let cell = 150;
   let row = 280;
   let aimed = -1; // where a scroll of our own ends
-  let wanted = ""; // path to focus as soon as it is here
+  let wanted = -1; // place to focus as soon as its picture is here
   let timer = 0;
   let turn = 0;
   let seenFrom = { top: 0, height: 0 }; // the window; asking the page for it costs a layout
@@ -106,10 +106,11 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
-    if (had && !hasFocus()) cardOf(current)?.card.focus({ preventScroll: true });
+    // Never to the notebook, where the next key would mean something else
+    if (had && !hasFocus()) (cardOf(current)?.card ?? grid).focus({ preventScroll: true });
     drawDecisions();
     drawTabs();
-    if (wanted && shown.includes(pages.placeOf(wanted))) focus(wanted);
+    if (shown.includes(wanted) && pages.item(wanted)) focus(/** @type {Item} */ (pages.item(wanted)).path);
     pages.want(visiblePages());
     markReady(revision);
   }
@@ -189,11 +190,11 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   function focus(path, scroll = true) {
     const at = pages.placeOf(path);
     if (at < 0) return;
-    wanted = "";
+    wanted = -1;
     note(path, at);
     if (scroll) scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(at / columns) }));
     if (!shown.includes(at)) {
-      wanted = path;
+      wanted = at;
       return drawWindow();
     }
     const card = cardOf(path)?.card;
@@ -308,7 +309,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       const to = key === "Home" ? 0 : key === "End" ? last : moved(key, place, count(), columns);
       const item = pages.item(to);
       if (item) return focus(item.path);
-      place = to;
+      place = wanted = to;
       lookAt(Math.floor(to / snapshot().page_size));
       scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(to / columns) }));
       return drawWindow();

@@ -196,6 +196,8 @@ def test_of_ten_thousand_pictures_only_those_in_the_window_exist(alone: Page, tm
     assert alone.get_by_role("row").last.get_attribute("aria-rowindex") == "10000"
     alone.clock.fast_forward(300)
     expect(alone.get_by_text("page 417 of 417")).to_be_visible()
+    grid.evaluate("(grid) => { grid.scrollTop = 0; }")
+    ready(alone, page=0)
     alone.evaluate("kernel.clean()")
     assert alone.evaluate("kernel.live.urls") == 0
 

@@ -45,7 +45,6 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   let columns = 1;
   let cell = 150;
   let row = 280;
-  let aimed = -1; // where a scroll of our own ends
   let wanted = -1; // place to focus as soon as its picture is here
   let timer = 0;
   let turn = 0;
@@ -180,10 +179,8 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   /** @param {number} top */
   function scrollTo(top) {
     if (Math.abs(top - seenFrom.top) < 1 && seenFrom.height) return;
-    const { top: before } = seenFrom;
     grid.scrollTop = top;
     lookAgain();
-    if (seenFrom.top !== before) aimed = seenFrom.top;
   }
 
   /** @param {string} path @param {boolean} [scroll] */
@@ -230,11 +227,8 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     const before = seenFrom.top;
     lookAgain();
     if (seenFrom.top === before) return; // a scroll of our own, drawn already
-    if (Math.abs(seenFrom.top - aimed) > 1) {
-      const { page_size: size } = snapshot();
-      const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size });
-      if (now !== page) lookAt(now);
-    }
+    const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size: snapshot().page_size });
+    if (now !== page) lookAt(now);
     drawWindow();
   }, { signal, passive: true });
   const observer = new ResizeObserver(() => {

@@ -21,7 +21,12 @@ from shoebox.widgets import Cleaner
 FAKE = """
 (source) => new Promise(async (done) => {
   const page = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  const live = { urls: 0, handlers: 0, timers: new Set(), sent: [] };
+  const live = { urls: 0, handlers: 0, signals: 0, timers: new Set(), sent: [] };
+  const listen = AbortSignal.prototype.addEventListener;
+  AbortSignal.prototype.addEventListener = function (...arguments_) {
+    live.signals += 1;
+    return listen.apply(this, arguments_);
+  };
   const start = window.setTimeout, stop = window.clearTimeout;
   window.setTimeout = (run, ms) => {
     const id = start(() => { live.timers.delete(id); run(); }, ms);
@@ -186,6 +191,7 @@ def test_of_ten_thousand_pictures_only_those_in_the_window_exist(alone: Page, tm
     draw(alone, tmp_path, n=23, many=10_000)
     grid = alone.get_by_role("grid")
     height = grid.evaluate("(grid) => grid.scrollHeight")
+    signals = alone.evaluate("kernel.live.signals")
     for top in (*range(0, 6_000, 500), height // 2, height):
         grid.evaluate("(grid, top) => { grid.scrollTop = top; }", top)
         ready(alone)
@@ -198,6 +204,7 @@ def test_of_ten_thousand_pictures_only_those_in_the_window_exist(alone: Page, tm
     expect(alone.get_by_text("page 417 of 417")).to_be_visible()
     grid.evaluate("(grid) => { grid.scrollTop = 0; }")
     ready(alone, page=0)
+    assert alone.evaluate("kernel.live.signals") == signals, "a listener for each request would keep every reply"
     alone.evaluate("kernel.clean()")
     assert alone.evaluate("kernel.live.urls") == 0
 

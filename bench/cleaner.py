@@ -196,11 +196,11 @@ def switches(page: Page, url: str, folder: Path) -> dict[str, list[float]]:
     return found
 
 
-def used_mb(server_pids: set[int]) -> float:
+def used_mb() -> float:
     """Memory of the largest page process of the browsers that were started here, in MB of its own."""
     sizes = [0.0]
     for process in psutil.Process().children(recursive=True):
-        if process.pid not in server_pids and any("--type=renderer" in word for word in process.cmdline()):
+        if any("--type=renderer" in word for word in process.cmdline()):
             sizes.append(process.memory_full_info().uss / 2**20)
     return max(sizes)
 
@@ -215,7 +215,7 @@ def many(page: Page, url: str, folder: Path, decisions: int) -> dict[str, float]
              "    np.asarray([place[r.label] for r in ds.images]), probs, ds.classes, ('held_out',) * len(probs)))\n"
              "ranking = shoebox.rank(ds)")
     with notebook(page, url, folder, "many", [ready, "cleaner = shoebox.clean(ds, ranking)\ncleaner"]):
-        before = used_mb(set())
+        before = used_mb()
         found = {"first page, s": clock(page, RUN, OURS_DRAWN) / 1000}
         nodes = "document.querySelectorAll('.sbx-card').length"
         grid = page.locator(".sbx-grid")
@@ -227,7 +227,9 @@ def many(page: Page, url: str, folder: Path, decisions: int) -> dict[str, float]
                 "() => document.querySelector('.sbx-cleaner[data-state=ready]') !== null"))
             most = max(most, int(page.evaluate(nodes)))
         found |= {"a far window, ms": statistics.median(slowest), "cards at most": most,
-                  "memory before, MB": before, "memory after, MB": used_mb(set()),
+                  "page's memory before, MB": before, "page's memory after, MB": used_mb()}
+        page.context.new_cdp_session(page).send("HeapProfiler.collectGarbage")
+        found |= {"the same after collecting garbage, MB": used_mb(),
                   "heap after, MB": float(page.evaluate("performance.memory.usedJSHeapSize")) / 2**20}
         grid.evaluate("(grid) => { grid.scrollTop = 0; }")
         wait_until(lambda: page.locator(".sbx-cleaner[data-state=ready][data-page='0']").count() == 1, "page 1 is back")

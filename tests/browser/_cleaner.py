@@ -22,9 +22,9 @@ def save_predictions(ds: Dataset, truth: Callable[[str, str], str]) -> None:
     ds.save_predictions(Predictions(paths, ids, labels, probs, ds.classes, ("held_out",) * len(paths)))
 
 
-def card(page: Page, place: int) -> Locator:
-    """The picture at this place of the ranking, from 1."""
-    return page.get_by_role("gridcell").filter(has=page.get_by_text(str(place), exact=True).and_(
+def card(page: Page, place: int, written: str = "") -> Locator:
+    """The picture at this place of the ranking, from 1; `written` is the number as the page groups it."""
+    return page.get_by_role("gridcell").filter(has=page.get_by_text(written or str(place), exact=True).and_(
         page.locator(".sbx-place")))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from _cleaner import card, ready, save_predictions
 from _servers import Visitor
 from playwright.sync_api import Page, expect
+from tests._pictures import draw as picture
 from tests._pictures import folders
 
 import shoebox
@@ -18,7 +21,12 @@ from shoebox.widgets import Cleaner
 FAKE = """
 (source) => new Promise(async (done) => {
   const page = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  const live = { urls: 0, handlers: 0, timers: new Set(), sent: [] };
+  const live = { urls: 0, handlers: 0, signals: 0, timers: new Set(), sent: [] };
+  const listen = AbortSignal.prototype.addEventListener;
+  AbortSignal.prototype.addEventListener = function (...arguments_) {
+    live.signals += 1;
+    return listen.apply(this, arguments_);
+  };
   const start = window.setTimeout, stop = window.clearTimeout;
   window.setTimeout = (run, ms) => {
     const id = start(() => { live.timers.delete(id); run(); }, ms);
@@ -39,16 +47,34 @@ FAKE = """
       live.handlers += 1;
     },
     off(name, handler) { if (handlers.get(name)?.delete(handler)) live.handlers -= 1; },
-    send: (content) => live.sent.push(content),
+    send: (content) => { live.sent.push(content); window.kernel.serve?.(content); },
   };
   window.kernel = {
-    live, page,
-    hear: (name, value) => { for (const handler of [...(handlers.get(name) ?? [])]) handler(value); },
+    live, page, traits,
+    hear: (name, ...values) => { for (const handler of [...(handlers.get(name) ?? [])]) handler(...values); },
     set(changes) { Object.assign(traits, changes); for (const name in changes) this.hear(`change:${name}`); },
     decide(path, kind) {
       const items = traits.snapshot.items.map((item) => (item.path === path ? { ...item, decision: kind } : item));
       this.set({ snapshot: { ...traits.snapshot, items, revision: traits.snapshot.revision + 1 } });
       return traits.snapshot.revision;
+    },
+    /** A ranking of `total` pictures like the one that is drawn; every request to look is answered. */
+    many(total, snapshot, classes, picture) {
+      const like = snapshot.items[0], size = snapshot.page_size;
+      const length = (number) => Math.max(0, Math.min(size, total - number * size));
+      const page = (number) => Array.from({ length: length(number) }, (_, order) => {
+        const index = number * size + order;
+        return { ...like, index, path: `cat/${index}.jpg`, image_id: `id-${index}` };
+      });
+      const counts = { ...snapshot.counts, total, shown: total };
+      this.serve = ({ kind, id, page: number }) => {
+        const { snapshot: now } = traits, turned = { page: number, items: page(number), revision: now.revision + 1 };
+        if (kind === "view") this.set({ snapshot: { ...now, ...turned } });
+        const items = kind === "look" ? page(number) : [];
+        queueMicrotask(() => this.hear("msg:custom", { id, ok: true, page: number, queue: snapshot.queue, items },
+                                       items.map(() => new DataView(picture.buffer))));
+      };
+      this.draw({ ...snapshot, counts, items: page(0), pages: Math.ceil(total / size) }, classes, picture);
     },
     draw(snapshot, classes, picture) {
       const thumbnails = Object.fromEntries(snapshot.items.map(({ path }) => [path, new DataView(picture.buffer)]));
@@ -70,12 +96,13 @@ def alone(visitor: Visitor) -> Page:
     return visitor.page
 
 
-def draw(page: Page, tmp_path: Path, n: int = 6, classes: list[str] | None = None) -> list[str]:
+def draw(page: Page, tmp_path: Path, n: int = 6, classes: list[str] | None = None, many: int = 0) -> list[str]:
     ds = Dataset(folders(tmp_path / "d", {"cat": n, "dog": 1}))
     save_predictions(ds, lambda path, label: "dog")
     cleaner = Cleaner(ds, shoebox.rank(ds), page_size=n + 1)
     picture = list(next(iter(cleaner.thumbnails.values())))
-    page.evaluate("([shown, classes, picture]) => kernel.draw(shown, classes, new Uint8Array(picture))",
+    how = f"many({many}, " if many else "draw("
+    page.evaluate(f"([shown, classes, picture]) => kernel.{how}shown, classes, new Uint8Array(picture))",
                   [cleaner.snapshot, classes or cleaner.classes, picture])
     ready(page, page=0)
     return [item["path"] for item in cleaner.snapshot["items"]]
@@ -158,6 +185,101 @@ def test_a_thousand_classes_are_found_by_typing_and_do_not_break_the_cards(alone
     alone.keyboard.press("Enter")
     request, = sent(alone)
     assert (request["path"], request["decision"], request["label"]) == (first, "relabel", names[779])
+
+
+def test_of_ten_thousand_pictures_only_those_in_the_window_exist(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path, n=23, many=10_000)
+    grid = alone.get_by_role("grid")
+    height = grid.evaluate("(grid) => grid.scrollHeight")
+    signals = alone.evaluate("kernel.live.signals")
+    for top in (*range(0, 6_000, 500), height // 2, height):
+        grid.evaluate("(grid, top) => { grid.scrollTop = top; }", top)
+        ready(alone)
+        expect(grid.locator(".sbx-card img").first).to_be_visible()
+        assert 0 < alone.get_by_role("gridcell").count() < 80
+        assert alone.evaluate("kernel.live.urls") < 500, "thumbnails far away are given back"
+    expect(card(alone, 10_000, "10\u202f000")).to_be_visible()
+    assert alone.get_by_role("row").last.get_attribute("aria-rowindex") == "10000"
+    alone.clock.fast_forward(300)
+    expect(alone.get_by_text("page 417 of 417")).to_be_visible()
+    grid.evaluate("(grid) => { grid.scrollTop = 0; }")
+    ready(alone, page=0)
+    assert alone.evaluate("kernel.live.signals") == signals, "a listener for each request would keep every reply"
+    alone.evaluate("kernel.clean()")
+    assert alone.evaluate("kernel.live.urls") == 0
+
+
+def test_keys_walk_through_ten_thousand_pictures_and_the_focus_is_never_lost(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path, n=23, many=10_000)
+    card(alone, 1).focus()
+    for _ in range(30):
+        alone.keyboard.press("ArrowDown")
+    focused = "Number(document.activeElement.closest('.sbx-row').getAttribute('aria-rowindex'))"
+    columns = alone.evaluate("new Set([...document.querySelectorAll('.sbx-row')].map("
+                             "(one) => one.getBoundingClientRect().left)).size")
+    assert alone.evaluate(focused) == 30 * columns + 1
+    alone.get_by_role("grid").evaluate("(grid) => { grid.scrollTop = 0; }")
+    ready(alone)
+    assert alone.evaluate(focused) == 30 * columns + 1, "scrolled out of sight, and still there"
+    alone.keyboard.press("End")
+    expect(card(alone, 10_000, "10\u202f000")).to_be_focused()
+    alone.keyboard.press("Home")
+    expect(card(alone, 1)).to_be_focused()
+    alone.keyboard.press("n")
+    expect(card(alone, 25)).to_be_focused()
+
+
+def test_before_and_after_a_retraining_are_shown_with_intervals(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path)
+    told = {"n": 120, "before": [.9, .84, .94], "after": [.95, .9, .98], "fixed": 7, "broken": 1, "sentence": ""}
+    alone.evaluate("(told) => kernel.set({ comparison: told })", told)
+    group = alone.get_by_role("group", name="Before and after training again")
+    expect(group).to_contain_text("95.0 % right (95 % interval 90.0 % to 98.0 %)")
+    expect(group).to_contain_text("7 answers turned right, 1 turned wrong.")
+
+
+def test_kinds_without_a_suggestion_and_their_evidence(alone: Page, tmp_path: Path) -> None:
+    path = draw(alone, tmp_path)[0]
+    alone.evaluate("""(path) => {
+      const { snapshot } = window.kernel.traits;
+      const other = { index: 100, suggestion: "", kind: "near_duplicate", kinds: ["near_duplicate", "dark"],
+                      evidence: ["cat/x.jpg"] };
+      const items = snapshot.items.map((item) => item.path === path ? { ...item, ...other } : item);
+      window.kernel.set({ snapshot: { ...snapshot, items, revision: 9 } });
+    }""", path)
+    own = card(alone, 101)
+    expect(own).to_have_accessible_name(re.compile("^Given cat; duplicate; undecided$"))
+    expect(own).to_contain_text("duplicate")
+    expect(own.get_by_role("button", name="Accept")).to_have_count(0)
+    ask = next(wish for wish in alone.evaluate("kernel.live.sent") if wish["kind"] == "strips")
+    assert ask["paths"] == ["cat/x.jpg"]
+    alone.evaluate("""([id, picture]) => kernel.hear("msg:custom",
+      { id, ok: true, paths: ["cat/x.jpg"], labels: ["dog"] }, [new DataView(new Uint8Array(picture).buffer)])""",
+                   [ask["id"], list(jpeg())])
+    expect(own.get_by_role("img", name="to compare: dog, x.jpg")).to_be_visible()
+    own.focus()
+    alone.keyboard.press("Enter")
+    assert [(wish["decision"], wish["path"]) for wish in sent(alone)] == [("keep", path)], "accepting none is keeping"
+
+
+def test_nothing_is_left_of_a_full_size_picture_either(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path)
+    card(alone, 1).focus()
+    alone.keyboard.press("f")
+    ask, = sent(alone)
+    facts = {"path": ask["path"], "width_px": 9, "height_px": 9, "size_bytes": 9, "format": "JPEG", "reasons": [],
+             "sources": [], "history": []}
+    alone.evaluate("""([fields, picture]) => kernel.hear("msg:custom", { ...fields, ok: true },
+      [new DataView(new Uint8Array(picture).buffer)])""", [{**facts, "id": ask["id"]}, list(jpeg())])
+    expect(alone.get_by_role("dialog", name="Close look")).to_contain_text("9 × 9")
+    alone.evaluate("kernel.clean()")
+    assert alone.evaluate("[kernel.live.urls, kernel.live.handlers, document.body.childElementCount]") == [0, 0, 0]
+
+
+def jpeg() -> bytes:
+    data = io.BytesIO()
+    picture(3).save(data, "JPEG")
+    return data.getvalue()
 
 
 DIGITS = [str(n) for n in range(10)]

@@ -52,7 +52,7 @@ export function createCloseLook(root, leave, signal) {
       facts.replaceChildren(headline(item), element("p", "sbx-waiting", "loading …"));
       bar.replaceChildren(
         ...ACTIONS.filter(([action]) => action !== "accept" || !agrees(item)).map(([action, name]) => button(
-          action, name, [icon(action === "accept" ? "relabel" : action), words(action === "accept" ? `→ ${item.suggestion}` : action)])),
+          action, name, [icon(action === "accept" ? "relabel" : action), words(action === "accept" ? item.suggestion : action)])),
         button("close_look", "Close (Esc)", [words("Close")]),
       );
       if (!dialog.open) dialog.showModal();

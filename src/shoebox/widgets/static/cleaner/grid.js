@@ -45,8 +45,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   let columns = 1;
   let cell = 150;
   let row = 280;
-  let aimed = -1; // where a scroll of our own ends
-  let wanted = ""; // path to focus as soon as it is here
+  let wanted = -1; // place to focus as soon as its picture is here
   let timer = 0;
   let turn = 0;
   let seenFrom = { top: 0, height: 0 }; // the window; asking the page for it costs a layout
@@ -106,10 +105,11 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
-    if (had && !hasFocus()) cardOf(current)?.card.focus({ preventScroll: true });
+    // Never to the notebook, where the next key would mean something else
+    if (had && !hasFocus()) (cardOf(current)?.card ?? grid).focus({ preventScroll: true });
     drawDecisions();
     drawTabs();
-    if (wanted && shown.includes(pages.placeOf(wanted))) focus(wanted);
+    if (shown.includes(wanted) && pages.item(wanted)) focus(/** @type {Item} */ (pages.item(wanted)).path);
     pages.want(visiblePages());
     markReady(revision);
   }
@@ -179,21 +179,19 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   /** @param {number} top */
   function scrollTo(top) {
     if (Math.abs(top - seenFrom.top) < 1 && seenFrom.height) return;
-    const { top: before } = seenFrom;
     grid.scrollTop = top;
     lookAgain();
-    if (seenFrom.top !== before) aimed = seenFrom.top;
   }
 
   /** @param {string} path @param {boolean} [scroll] */
   function focus(path, scroll = true) {
     const at = pages.placeOf(path);
     if (at < 0) return;
-    wanted = "";
+    wanted = -1;
     note(path, at);
     if (scroll) scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(at / columns) }));
     if (!shown.includes(at)) {
-      wanted = path;
+      wanted = at;
       return drawWindow();
     }
     const card = cardOf(path)?.card;
@@ -229,11 +227,8 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     const before = seenFrom.top;
     lookAgain();
     if (seenFrom.top === before) return; // a scroll of our own, drawn already
-    if (Math.abs(seenFrom.top - aimed) > 1) {
-      const { page_size: size } = snapshot();
-      const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size });
-      if (now !== page) lookAt(now);
-    }
+    const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size: snapshot().page_size });
+    if (now !== page) lookAt(now);
     drawWindow();
   }, { signal, passive: true });
   const observer = new ResizeObserver(() => {
@@ -308,7 +303,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       const to = key === "Home" ? 0 : key === "End" ? last : moved(key, place, count(), columns);
       const item = pages.item(to);
       if (item) return focus(item.path);
-      place = to;
+      place = wanted = to;
       lookAt(Math.floor(to / snapshot().page_size));
       scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(to / columns) }));
       return drawWindow();

@@ -23,8 +23,10 @@ export class Silence extends Error {}
 export function createLine(model, signal) {
   // randomUUID needs https; getRandomValues works everywhere
   const prefix = Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join("");
-  /** @type {Map<string, {settle: (reply: any) => void, touch: () => void}>} */
+  /** @type {Map<string, {settle: (reply: any) => void, touch: () => void, stop: () => void}>} */
   const waiting = new Map();
+  /** What waits for a state to arrive. @type {Set<() => void>} */
+  const drawing = new Set();
   let count = 0;
 
   /** @param {any} reply @param {DataView[]} [buffers] */
@@ -32,22 +34,28 @@ export function createLine(model, signal) {
   const onProgress = () => waiting.forEach(({ touch }) => touch());
   model.on("msg:custom", onReply);
   model.on("change:progress", onProgress);
+  // One listener for all requests: one each would keep every reply, with its pictures, for ever.
   signal.addEventListener("abort", () => {
     model.off("msg:custom", onReply);
     model.off("change:progress", onProgress);
+    waiting.forEach(({ stop }) => stop());
     waiting.clear();
+    drawing.forEach((check) => model.off("change:snapshot", check));
+    drawing.clear();
   });
 
   /** @param {number} revision @param {() => void} done */
   function whenDrawn(revision, done) {
     const check = () => {
-      if (model.get("snapshot").revision < revision) return;
+      if (model.get("snapshot").revision < revision) return false;
       model.off("change:snapshot", check);
+      drawing.delete(check);
       done();
+      return true;
     };
+    if (check() || signal.aborted) return;
+    drawing.add(check);
     model.on("change:snapshot", check);
-    signal.addEventListener("abort", () => model.off("change:snapshot", check), { once: true });
-    check();
   }
 
   /**
@@ -62,8 +70,8 @@ export function createLine(model, signal) {
       let silent = false;
       const giveUp = () => { silent = true; reject(new Silence(kind)); };
       let timer = setTimeout(giveUp, timeout_ms);
-      signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
       waiting.set(id, {
+        stop: () => clearTimeout(timer),
         touch() {
           clearTimeout(timer);
           timer = setTimeout(giveUp, timeout_ms);

@@ -1,0 +1,177 @@
+"""The cleaner's further requests: pages ahead, many at once, full size, overview, other reviewers, what was found."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+
+import pytest
+
+from shoebox.data import Dataset
+from shoebox.evaluation import Comparison
+from shoebox.types import Issue
+from shoebox.widgets import Cleaner
+from shoebox.widgets._watch import Watch
+from tests._pictures import CYRILLIC, folders
+
+IDS = itertools.count(1)
+
+
+@pytest.fixture
+def ds(tmp_path):
+    return Dataset(folders(tmp_path / "bears", {"black": 7, "grizzly": 7, CYRILLIC: 4}))
+
+
+def rank(ds):
+    others = dict(zip(ds.classes, [*ds.classes[1:], ds.classes[0]], strict=True))
+    return [Issue(r.path, r.image_id, "label", place / 100, r.label, others[r.label], .1, .8, "why", r.side,
+                  (ds.images[0].path,)) for place, r in enumerate(ds.images)]
+
+
+@pytest.fixture
+def cleaner(ds):
+    return Cleaner(ds, rank(ds), page_size=5)
+
+
+def ask(cleaner, kind, **fields):
+    reply, buffers = cleaner._desk.answer({"kind": kind, "id": f"t{next(IDS)}", **fields})
+    json.dumps(reply)
+    return {**reply, "buffers": buffers}
+
+
+def paths(cleaner):
+    return [issue.path for issue in cleaner._review.issues]
+
+
+class TestLooking:
+    def test_a_page_ahead_comes_with_its_pictures_and_turns_nothing(self, cleaner):
+        before = cleaner.snapshot
+        reply = ask(cleaner, "look", page=1)
+        assert [item["path"] for item in reply["items"]] == paths(cleaner)[5:10]
+        assert len(reply["buffers"]) == 5 and all(jpeg.startswith(b"\xff\xd8") for jpeg in reply["buffers"])
+        assert reply["queue"] == before["queue"] and cleaner.snapshot == before
+        assert ask(cleaner, "look", page=1, pictures=False)["buffers"] == []
+        assert ask(cleaner, "look", page=99)["items"] == []
+
+    def test_thumbnails_are_those_of_the_scan_as_they_are(self, cleaner, ds):
+        assert cleaner.thumbnails == ds.thumbnails(paths(cleaner)[:5])
+
+    def test_the_queue_has_another_number_when_its_places_change_and_only_then(self, cleaner):
+        number = cleaner.snapshot["queue"]
+        cleaner.decide(paths(cleaner)[0], "keep")
+        assert cleaner.snapshot["queue"] == number
+        ask(cleaner, "view", status="undecided", page=0)
+        assert cleaner.snapshot["queue"] == number + 1
+        cleaner.decide(paths(cleaner)[1], "keep")
+        assert cleaner.snapshot["queue"] == number + 2
+
+    def test_a_strip_holds_pictures_of_the_data_set_and_of_nothing_else(self, cleaner, ds):
+        reply = ask(cleaner, "strips", paths=[ds.images[0].path, "../../etc/passwd", "no/such.jpg"])
+        assert reply["paths"] == [ds.images[0].path] and reply["labels"] == ["black"] and len(reply["buffers"]) == 1
+
+    @pytest.mark.parametrize(("kind", "fields"), [
+        ("strips", {"paths": "black"}), ("strips", {"paths": ["x"] * 97}), ("strips", {"paths": [7]}),
+        ("like", {"path": "no/such.jpg"}), ("between", {"first": "x"}), ("close_look", {"path": "/etc/passwd"}),
+        ("look", {"page": -1}), ("decide_many", {"paths": ["x"], "decision": "keep"}),
+        ("decide", {"path": 7, "decision": "keep", "seen": 0}), ("view", {"issue_kind": "dark"}),
+        ("view", {"suggested": "polar"}), ("view", {"source": "x"}),
+    ])
+    def test_what_does_not_fit_is_refused(self, cleaner, ds, kind, fields):
+        before = cleaner.snapshot
+        assert not ask(cleaner, kind, **fields)["ok"]
+        assert cleaner.snapshot == before and ds.decisions == {}
+
+    def test_full_size(self, cleaner):
+        path = paths(cleaner)[0]
+        reply = ask(cleaner, "close_look", path=path)
+        assert (reply["width_px"], reply["height_px"], reply["path"]) == (64, 48, path)
+        assert reply["reasons"] == ["why"] and reply["buffers"][0].startswith(b"\xff\xd8")
+
+    def test_the_overview_and_what_a_cell_opens(self, cleaner):
+        found = ask(cleaner, "confusion")
+        row, column = found["labels"].index("black"), found["labels"].index("grizzly")
+        assert [row, column, 7, 7] in found["cells"]
+        ask(cleaner, "view", label="black", suggested="grizzly", page=0)
+        assert cleaner.snapshot["counts"]["shown"] == 7 and cleaner.snapshot["suggested"] == "grizzly"
+
+
+class TestMany:
+    def test_one_decision_about_many_and_one_undo(self, cleaner, ds):
+        reply = ask(cleaner, "like", path=paths(cleaner)[0])
+        assert len(reply["paths"]) == 7
+        done = ask(cleaner, "decide_many", paths=reply["paths"], decision="accept", seen_up_to=reply["seen_up_to"])
+        assert done["decided"] == 7 and {d.label for d in ds.decisions.values()} == {"grizzly"}
+        assert ask(cleaner, "undo")["count"] == 7 and ds.decisions == {}
+        assert ask(cleaner, "redo")["count"] == 7 and len(ds.decisions) == 7
+        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "count": 0, "buffers": [],
+                                                     "revision": cleaner.snapshot["revision"]}
+
+    def test_further_parts_belong_to_the_same_step(self, cleaner, ds):
+        for part, step in ((paths(cleaner)[:5], False), (paths(cleaner)[5:9], True)):
+            assert ask(cleaner, "decide_many", paths=part, decision="relabel", label="black", step=step)["ok"]
+        assert ask(cleaner, "undo")["count"] == 9 and ds.decisions == {}
+
+
+class TestTogether:
+    def test_a_decision_of_somebody_else_is_named_and_stands(self, cleaner, ds):
+        path = paths(cleaner)[0]
+        Dataset(ds.root).decide(path, "remove", who="Анна")
+        reply = ask(cleaner, "decide", path=path, decision="keep", seen=0, who="Ben")
+        theirs, = reply["conflict"]
+        assert (theirs["who"], theirs["kind"]) == ("Анна", "remove") and "Анна has decided" in reply["error"]
+        assert ds.decisions[path].kind == "remove" and cleaner.snapshot["items"][0]["decision"] == "remove"
+        assert "conflict" not in ask(cleaner, "decide", path=path, decision="keep", seen=theirs["seq"], who="Ben")
+        assert (ds.decisions[path].kind, ds.decisions[path].who) == ("keep", "Ben")
+
+    def test_the_watch_brings_what_was_decided_elsewhere_and_ends_with_the_widget(self, ds):
+        cleaner = Cleaner(ds, rank(ds), page_size=5)
+        cleaner._watch._every_s = .01
+        heard = threading.Event()
+        cleaner.observe(lambda change: heard.set(), names=["snapshot"])
+        assert not cleaner._watch.is_alive, "nobody looks yet"
+        assert ask(cleaner, "watch")["ok"] and cleaner._watch.is_alive
+        Dataset(ds.root).decide(paths(cleaner)[0], "remove", who="Anna")
+        assert heard.wait(20) and cleaner.snapshot["items"][0]["who"] == "Anna"
+        thread = cleaner._watch._thread
+        cleaner.close()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    def test_a_watch_ends_when_nobody_renews_it_and_survives_what_goes_wrong(self):
+        looks = []
+
+        def look():
+            looks.append(1)
+            raise OSError("the drive is away")
+
+        watch = Watch(look, every_s=.005, lease_s=.1)
+        watch.renew()
+        thread = watch._thread
+        thread.join(20)
+        assert not watch.is_alive and len(looks) > 1
+        watch.stop()
+        watch.renew()
+        assert not watch.is_alive
+
+
+class TestAbove:
+    def test_what_was_found_stands_above_the_grid_from_the_first_decision_on(self, ds):
+        asked = []
+
+        def estimate(problems, places, scores):
+            asked.append((problems, places.tolist(), len(scores)))
+            return f"{sum(problems)} of {len(problems)}"
+
+        cleaner = Cleaner(ds, rank(ds), estimate=estimate)
+        assert cleaner.snapshot["found"] is None
+        cleaner.decide(paths(cleaner)[3], "remove")
+        cleaner.decide(paths(cleaner)[0], "keep")
+        assert cleaner.snapshot["found"] == {"sentence": "1 of 2"} and asked[-1] == ([True, False], [3, 0], 18)
+
+    def test_before_and_after_with_their_intervals(self, ds):
+        cleaner = Cleaner(ds, rank(ds), comparison=Comparison(100, .9, .95, 6, 1))
+        told = cleaner.comparison
+        assert (told["n"], told["before"][0], told["after"][0], told["fixed"]) == (100, .9, .95, 6)
+        assert told["before"][1] < .9 < told["before"][2] and told["after"][1] < .95 < told["after"][2]
+        json.dumps(told)

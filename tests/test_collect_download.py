@@ -16,6 +16,7 @@ import shoebox
 from shoebox.collect import Limits, UrlList
 from shoebox.collect._polite import forbids_learning, parse_robots
 from shoebox.collect._wire import looks_like_html, retry_after_s
+from tests._hostile import with_scans
 from tests._web import body, cut, drip, endless, head, in_turn, jpeg, redirect, status, web
 
 LIMITS = Limits(starts_per_s=200, backoff_s=0.02, silence_s=5)
@@ -198,7 +199,7 @@ def test_truncated_tiny_and_odd_files_have_their_cause(collect, here):
     Image.new("RGB", (1, 1)).save(tracker, "GIF")
     here.answers |= {"/cut.jpg": body(jpeg(1)[:-200]), "/pixel.gif": body(tracker.getvalue()), "/empty.jpg": body(b""),
                      "/text.jpg": body(b"hello"), "/a.pdf": body(b"%PDF-1.7"), "/evil.svg": body(b"<svg onload=x>"),
-                     "/code.py": body(b"import os"), "/scans.jpg": body(b"\xff\xd8" + b"\xff\xda" * 5000)}
+                     "/code.py": body(b"import os"), "/scans.jpg": body(with_scans(64, 200))}
     report = collect(*here.answers.keys() - {"/robots.txt"})
     assert {r.url.rpartition("/")[2]: r.cause for r in report.records} == {
         "cut.jpg": "damaged", "pixel.gif": "too_small", "empty.jpg": "damaged", "text.jpg": "not_an_image",

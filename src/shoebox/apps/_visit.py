@@ -24,7 +24,6 @@ __all__ = ["STAGES", "Predictor", "Stage", "Visit"]
 Stage = Literal["shadow", "supervised", "live"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
-_MAX_PIXELS = 24_000_000  # a browser sends far less; what it cannot open it sends as it is
 _SIDE_PX = 2048
 _PREVIEW_PX = 512
 _KEPT_PX = 1024
@@ -89,13 +88,13 @@ class Visit:
         """The answer for a picture's bytes; `ImageError` with a sentence when it is none."""
         start = time.perf_counter()
         try:
-            image = decode_image(data, name=name, max_bytes=LIMITS["max_bytes"], max_pixels=_MAX_PIXELS).image
+            image = decode_image(data, name=name, max_bytes=LIMITS["max_bytes"]).image
         except ImageError as error:
             if self._log is not None:
                 self._log.refused(error.cause)
             raise
+        prediction = self._predict(image)  # the very pixels that training would see
         image.thumbnail((_SIDE_PX, _SIDE_PX), reducing_gap=3.0)
-        prediction = self._predict(image)
         elapsed_ms = (time.perf_counter() - start) * 1000
         self._remember(prediction, image, elapsed_ms)
         preview = image.copy()

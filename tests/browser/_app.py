@@ -54,8 +54,8 @@ def write_bundle(folder: Path, card: bytes = b"# Colours\n") -> Path:
         (folder / name).write_bytes(data)
     records = {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data)) for name, data in files.items()}
     manifest = Manifest(
-        protocol=1, name="colours", created="2025-11-20T10:00:00+00:00", classes=CLASSES,
-        preprocessing=Preprocessing("squish", (8, 8), (8, 8)), temperature=1.0, thresholds=None,
+        protocol=2, name="colours", created="2025-11-20T10:00:00+00:00", classes=CLASSES,
+        preprocessing=Preprocessing("squish", (8, 8), (8, 8)), temperature=1.0,
         metrics={"accuracy": 0.975, "n_images": 40}, parity=Parity(40, 0.0, 1e-4, 40),
         dataset=DatasetRecord("0" * 64, dict.fromkeys(CLASSES, 20)), versions={"shoebox": "0.1.0"}, files=records)
     (folder / "manifest.json").write_bytes(manifest.to_json())

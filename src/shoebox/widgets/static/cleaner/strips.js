@@ -1,7 +1,7 @@
 // @ts-check
 /** The small pictures on a card that explain it: duplicates and neighbours. They come after the page is drawn. */
 
-import { createUrls } from "./pages.js";
+import { createUrls } from "./urls.js";
 import { element, fileName } from "./words.js";
 
 const ON_A_CARD = 4;

@@ -10,7 +10,7 @@
  *   searching: string, summary: string, revision: number}} Snapshot
  */
 
-import { createUrls } from "../cleaner/line.js";
+import { createUrls } from "../cleaner/urls.js";
 import { element, labelled, number } from "../cleaner/words.js";
 
 /** @param {Model} model @param {AbortSignal} signal */
@@ -49,7 +49,7 @@ export function createArrivals(model, signal) {
   function card(picture) {
     const item = element("li", "", "", { title: picture.title || picture.path });
     const image = element("img", "", "", { alt: `${picture.label}: ${picture.title || picture.path}`, "data-id": picture.image_id });
-    image.src = urls.of(/** @type {any} */ (picture));
+    image.src = urls.of(picture.image_id);
     item.append(image, labelled(picture.label, "sbx-name"));
     return item;
   }
@@ -62,7 +62,9 @@ export function createArrivals(model, signal) {
       searching.textContent = snapshot.searching;
       classes.replaceChildren(...snapshot.classes.map(progress));
       notes.replaceChildren(...snapshot.notes.map((note) => element("li", "", note)));
-      urls.bring(/** @type {any} */ (snapshot.pictures), model.get("thumbnails"));
+      const thumbnails = model.get("thumbnails");
+      snapshot.pictures.forEach((picture) => urls.add(picture.image_id, thumbnails[picture.path]));
+      urls.keepOnly(new Set(snapshot.pictures.map((picture) => picture.image_id)));
       const shown = [...pictures.querySelectorAll("img")].map((image) => image.dataset.id).join();
       if (shown !== snapshot.pictures.map(({ image_id }) => image_id).join()) pictures.replaceChildren(...snapshot.pictures.map(card));
       const most = Math.max(1, ...snapshot.classes.map(({ added }) => added));

@@ -55,7 +55,7 @@ def decided(page: Page) -> int:
 def test_fifty_decisions_by_keyboard_go_through_the_pages_and_survive_a_reload(
         page: Page, visitor: Visitor, digits: Path) -> None:
     visitor.expect_trouble = True  # the old page's requests are cut off
-    ranking = shoebox.rank(Dataset(digits))
+    ranking = shoebox.rank(Dataset(digits)).pictures()  # each picture once, as the cleaner shows them
     card(page, 1).click(position={"x": 20, "y": 40})
     wanted = {}
     for place in range(50):
@@ -83,7 +83,7 @@ def test_fifty_decisions_by_keyboard_go_through_the_pages_and_survive_a_reload(
 
 
 def test_many_at_once_are_one_step(page: Page, digits: Path) -> None:
-    ranking = shoebox.rank(Dataset(digits))
+    ranking = shoebox.rank(Dataset(digits)).pictures()  # each picture once, as the cleaner shows them
     bar = page.get_by_role("toolbar", name="Selected pictures")
     card(page, 2).click(position={"x": 20, "y": 40})
     page.keyboard.press("s")
@@ -135,7 +135,7 @@ def test_a_cell_of_the_matrix_and_a_bar_open_their_pictures(page: Page, digits: 
 
 
 def test_full_size_shows_pixels_file_and_history_and_decides(page: Page, digits: Path) -> None:
-    ranking = shoebox.rank(Dataset(digits))
+    ranking = shoebox.rank(Dataset(digits)).pictures()  # each picture once, as the cleaner shows them
     Dataset(digits).decide(ranking[0].path, "unsure", who="Anna")
     card(page, 1).click(position={"x": 20, "y": 40})
     page.keyboard.press("f")

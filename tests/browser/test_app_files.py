@@ -65,7 +65,7 @@ BAD_FILES = {
     "empty": (b"", "empty (0 bytes)"),
     "a web page": (b"<!doctype html><script>window.hacked=1</script>", "is not a picture"),
     "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked=1'/>", "SVG drawing"),
-    "a HEIC photo": (HEIC, "HEIC photo"),
+    "the head of a HEIC photo": (HEIC, "is damaged"),  # its library is installed with the tests
     "nine megabytes of nothing": (bytes(9 * 2**20), "too large to send as it is"),
 }
 

@@ -7,15 +7,16 @@ import json
 import re
 import urllib.request
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+Answer = TypeVar("Answer")
 V1 = "v1.kernel.websocket.jupyter.org"
 
 
@@ -28,6 +29,12 @@ class Served:
     html: str
 
 
+def in_a_thread(work: Coroutine[Any, Any, Answer], timeout_s: float = 120) -> Answer:
+    """Run a coroutine to its end in a loop of its own; Playwright may keep one running in the main thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result(timeout_s)
+
+
 def fetch(url: str) -> Served:
     with urllib.request.urlopen(url, timeout=60) as response:
         html = response.read().decode()
@@ -38,7 +45,7 @@ def fetch(url: str) -> Served:
 
 def talk(url: str, kernel_id: str, conversation: Callable[[Line], Awaitable[Any]], *, newer: bool = True,
          timeout_s: float = 60) -> Any:
-    """Open a line, hold the conversation, close it; in a thread, as Playwright keeps a loop in the main one."""
+    """Open a line, hold the conversation, close it."""
 
     async def hold() -> Any:
         address = url.replace("http", "ws", 1) + f"api/kernels/{kernel_id}/channels?session_id={uuid.uuid4().hex}"
@@ -51,8 +58,7 @@ def talk(url: str, kernel_id: str, conversation: Callable[[Line], Awaitable[Any]
             while await socket.read_message() is not None:
                 pass
 
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(asyncio.wait_for(hold(), timeout_s))).result()
+    return in_a_thread(asyncio.wait_for(hold(), timeout_s), timeout_s + 60)
 
 
 class Line:

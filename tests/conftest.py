@@ -1,10 +1,20 @@
-"""For the whole suite: skipped browser tests are named in the last lines, with the way to get them."""
+"""For the whole suite: browser tests come last; skipped ones are named in the last lines, with the way to get them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Playwright keeps an event loop running in the main thread until the session ends: its tests come last.
+
+    With that loop running no other test can call `asyncio.run`, and Python 3.11 loses count of its recursion depth when
+    pytest parses a failed test's source.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 @pytest.hookimpl(trylast=True)

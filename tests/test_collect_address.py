@@ -13,6 +13,7 @@ import pytest
 from shoebox.collect._address import Guard, why_not_public
 from shoebox.collect._download import Downloader
 from shoebox.collect._outcome import Limits, RefusedError
+from tests._line import in_a_thread
 from tests._web import body, jpeg, redirect, web
 
 QUICK = Limits(silence_s=1, total_s=3, tries=1, starts_per_s=1000)
@@ -71,7 +72,7 @@ def fetch(url: str, guard: Guard, tmp_path) -> bytes:
         async with Downloader(guard, QUICK) as downloader:
             return await downloader.fetch(url, tmp_path / "a.part", use)
 
-    return asyncio.run(run())
+    return in_a_thread(run())
 
 
 def cause(url: str, guard: Guard, tmp_path) -> str:

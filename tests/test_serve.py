@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import signal
@@ -11,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -21,6 +19,7 @@ from PIL import Image
 from shoebox.apps import _handlers, _kernels, _voila
 from shoebox.apps._serve import CSP, TEMPLATES, serve, settings
 from shoebox.errors import BundleError, ServeError
+from tests._line import in_a_thread
 from tests.browser._servers import Server, free_port, http_status, start_voila, wait_until
 
 SENTENCE = "a sentence from the kernel"
@@ -90,8 +89,7 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_the_message_before_i
 
     monkeypatch.setattr(_handlers.Line, "set_nodelay", lambda handler, value: done.append(value))
     monkeypatch.setattr(_handlers.VoilaKernelWebsocketHandler, "open", connect)
-    with ThreadPoolExecutor(1) as pool:  # Playwright keeps a loop running in the main thread
-        pool.submit(lambda: asyncio.run(_handlers.Line.open(object.__new__(_handlers.Line), "a-kernel"))).result()
+    in_a_thread(_handlers.Line.open(object.__new__(_handlers.Line), "a-kernel"))
     assert done == [True, "a-kernel"]
 
 

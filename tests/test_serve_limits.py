@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import time
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -18,7 +16,7 @@ from tornado.websocket import websocket_connect
 
 from shoebox.apps._kernels import CappedKernelManager
 from shoebox.errors import ServeError
-from tests._line import Line, Served, fetch, talk
+from tests._line import Line, Served, fetch, in_a_thread, talk
 from tests.browser._servers import Server, http_status, start_voila, wait_until
 from tests.test_serve import kernels_of, read, write_notebook
 
@@ -41,11 +39,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def page(server: Server) -> Served:
     return fetch(server.url)
-
-
-def in_a_thread(work: object) -> object:
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(lambda: asyncio.run(work)).result(120)  # type: ignore[arg-type]
 
 
 # --- the line to the kernel ---------------------------------------------------------------------------------------

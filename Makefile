@@ -33,12 +33,9 @@ lint: .venv/.ready  ## ruff, mypy and the floors of the house
 screenshots: .venv/.ready  ## draw the README's pictures anew
 	@$(STUDIO)/python tests/browser/screenshots.py
 
-bench: .venv/.ready  ## our way and the peer's way on the same input; writes bench/RESULTS.md
-	@$(STUDIO)/python bench/app_start.py
-	@$(STUDIO)/python bench/scan.py
-	@$(STUDIO)/python bench/crash.py
-	@$(STUDIO)/python bench/collect.py
-	@$(STUDIO)/python bench/app.py
+bench: .venv/.ready  ## our way and the peer's way on the same input; writes bench/RESULTS.md (hours)
+	@for name in app_start scan scan_growth hostile crash collect ranking ranking_scale stopping novelty classifier cleaner app; \
+	  do $(STUDIO)/python bench/$$name.py || exit 1; done
 
 lock: .venv/.ready  ## write pins.txt from what is installed in .venv
 	@(echo "# Exact versions known to work together (Linux x86-64, Python 3.11); pip takes them with -c. Written by make lock."; \

@@ -10,7 +10,7 @@ import urllib.request
 from typing import Any
 
 import numpy as np
-from _app_models import Models, heading, kernels, memory_mb
+from _app_models import Models, kernels, memory_mb
 from _app_pairs import Ours, chromium
 from _servers import start_voila
 from tests._line import Line, fetch, talk
@@ -19,7 +19,7 @@ VISITORS = 20
 EVERY_S = 5.0
 
 
-def run_visitors(models: Models, *, quick: bool) -> str:
+def run_visitors(models: Models, *, quick: bool) -> tuple[str, str]:
     """20 visitors at once, a picture every 5 s each, as the browser would send it."""
     seconds = 30 if quick else 120
     photo = _as_sent(models)
@@ -59,8 +59,9 @@ def run_visitors(models: Models, *, quick: bool) -> str:
         asyncio.run(all_of_them())
         each = [memory_mb(process) for process in kernels(server.process.pid)]
     ms = sorted(value * 1000 for value in times)
-    return heading(f"{VISITORS} visitors at once") + (
-        f"A picture every {EVERY_S:.0f} s each for {seconds} s, {len(photo) / 1e3:.0f} kB as the browser sends it.\n\n"
+    return f"{VISITORS} visitors at once", (
+        f"`python bench/app.py load`. A picture every {EVERY_S:.0f} s each for {seconds} s, "
+        f"{len(photo) / 1e3:.0f} kB as the browser sends it.\n\n"
         "| figure | measured | bound |\n|---|---|---|\n"
         f"| answers, errors | {len(ms):,}, {len(errors)} | 0 errors |\n"
         f"| median, ms | {statistics.median(ms):,.0f} | 500 |\n"
@@ -70,7 +71,7 @@ def run_visitors(models: Models, *, quick: bool) -> str:
         + "".join(f"\nError: {error[:200]}\n" for error in errors[:3]))
 
 
-def run_mutants(models: Models, *, quick: bool) -> str:
+def run_mutants(models: Models, *, quick: bool) -> tuple[str, str]:
     """Mutated pictures through the widget's own message path, in this process."""
     from tests._forged_uploads import mutants, send_raw
 
@@ -91,14 +92,14 @@ def run_mutants(models: Models, *, quick: bool) -> str:
         answered += reply["ok"] is True or str(reply["error"]).endswith(".")
         accepted += reply["ok"] is True
         surprises += reply.get("code") == "unexpected"
-    return heading("Mutated uploads") + (
-        "| figure | measured | bound |\n|---|---|---|\n"
+    return "Mutated uploads", (
+        "`python bench/app.py mutants`\n\n| figure | measured | bound |\n|---|---|---|\n"
         f"| sent, answered | {n:,}, {answered:,} | all |\n| crashes | {crashed} | 0 |\n"
         f"| of them pictures after all | {accepted:,} | |\n| answered that something went wrong | {surprises:,} | 0 |\n"
         f"| slowest, s | {slowest:.2f} | 2 |\n")
 
 
-def run_page_loads(models: Models, *, quick: bool) -> str:
+def run_page_loads(models: Models, *, quick: bool) -> tuple[str, str]:
     """One page again and again: it has to become usable each time."""
     n = 25 if quick else 500
     folder = models.folder / "server-loads"
@@ -119,7 +120,8 @@ def run_page_loads(models: Models, *, quick: bool) -> str:
         time.sleep(10)
         with urllib.request.urlopen(server.url + "health", timeout=10) as response:
             left = json.loads(response.read())["visitors"]
-    return heading(f"{n} page loads in a row") + (
+    return "Page loads in a row", (
+        f"`python bench/app.py loads`, {n:,} of them.\n\n"
         "| figure | measured | bound |\n|---|---|---|\n"
         f"| not usable within 30 s | {hung} | 0 |\n| median, longest, s | {statistics.median(seconds):.2f}, "
         f"{max(seconds):.2f} | |\n| kernels left 10 s later | {left} | 2 |\n")

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
 ROOT = Path(__file__).parents[1]
 
 OURS = "import shoebox\nshoebox.app({model!r})"
@@ -83,24 +77,3 @@ def kernels(pid: int) -> list[psutil.Process]:
 def memory_mb(process: psutil.Process) -> float:
     """Proportional memory, shared pages divided by those who share them, in MB."""
     return float(process.memory_full_info().pss) / 1e6
-
-
-def cell(values: Sequence[float], digits: int = 2) -> str:
-    """Median and spread."""
-    return f"{statistics.median(values):,.{digits}f} ({min(values):,.{digits}f} to {max(values):,.{digits}f})"
-
-
-def heading(title: str) -> str:
-    """A section's first lines."""
-    return (f"## {title} ({datetime.date.today()})\n\n{os.cpu_count()} cores, {platform.machine()}, Python "
-            f"{platform.python_version()}. `python bench/app.py`\n\n")
-
-
-def write_section(text: str) -> None:
-    """Put a section into RESULTS.md, in place of an older one of the same title."""
-    title = text.splitlines()[0].rsplit(" (", 1)[0]
-    old = RESULTS.read_text("utf-8") if RESULTS.exists() else "# Measured\n"
-    parts = old.split("\n## ")
-    kept = [part for number, part in enumerate(parts) if number == 0 or f"## {part}".splitlines()[0].rsplit(" (", 1)[0]
-            != title]
-    RESULTS.write_text("\n## ".join(part.rstrip("\n") + "\n" for part in kept) + "\n" + text, "utf-8")

@@ -18,7 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import _app_load  # noqa: E402
 import _app_pairs  # noqa: E402
-from _app_models import make_models, write_section  # noqa: E402
+from _app_models import make_models  # noqa: E402
+from results import write_section  # noqa: E402
 
 PARTS = {"pairs": _app_pairs.run, "load": _app_load.run_visitors, "mutants": _app_load.run_mutants,
          "loads": _app_load.run_page_loads}
@@ -34,9 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         models = make_models(Path(name))
         for part in chosen:
-            text = PARTS[part](models, quick="quick" in words)
-            print(text)
-            write_section(text)
+            write_section(*PARTS[part](models, quick="quick" in words), keep="quick" not in words)
 
 
 if __name__ == "__main__":

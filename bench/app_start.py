@@ -6,16 +6,15 @@ Each run is a fresh process; the two take turns, so that a change of the machine
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+
+from results import cell, write_section
 
 ROUNDS = 7
 SHOEBOX = """
@@ -112,16 +111,10 @@ def main() -> None:
     for key, words in names.items():
         a, b = [r[key] for r in ours], [r[key] for r in theirs]
         ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
-        lines.append(f"| {words} | {statistics.median(a):.2f} ({min(a):.2f} to {max(a):.2f}) | "
-                     f"{statistics.median(b):.2f} ({min(b):.2f} to {max(b):.2f}) | {ratio:.3f} |")
-    head = (f"\n## App start: a bundle against load_learner ({datetime.date.today()})\n\n"
-            f"ResNet-18 with random weights, one 1600 x 1200 JPEG, {ROUNDS} fresh processes each in turn; "
-            f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
-            "`python bench/app_start.py`\n\n")
-    text = head + "\n".join(lines) + "\n"
-    print(text)
-    results = Path(__file__).parent / "RESULTS.md"
-    results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")
+        lines.append(f"| {words} | {cell(a)} | {cell(b)} | {ratio:.3f} |")
+    write_section("App start: a bundle against load_learner", (
+        f"ResNet-18 with random weights, one 1600 x 1200 JPEG, {ROUNDS} fresh processes each in turn. "
+        "`python bench/app_start.py`\n\n" + "\n".join(lines)))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,7 @@ picture the two take turns within one process. Ratios are medians of pairs. `pyt
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -21,6 +18,7 @@ import warnings
 from pathlib import Path
 
 from app_start import FASTAI, FRAME, SHOEBOX
+from results import cell, write_section
 
 INT8 = SHOEBOX.replace("load_classifier(sys.argv[1])", 'load_classifier(sys.argv[1], precision="int8")')
 SIZES = {"1600 x 1200": (1600, 1200), "4000 x 3000": (4000, 3000)}
@@ -193,18 +191,10 @@ def main():
              "|---|---|---|---|"]
     for words, a, b in rows + more:
         ratio = statistics.median(x / y for x, y in zip(a, b, strict=True))
-        lines.append(f"| {words} | {statistics.median(a):.2f} ({min(a):.2f} to {max(a):.2f}) | "
-                     f"{statistics.median(b):.2f} ({min(b):.2f} to {max(b):.2f}) | {ratio:.3f} |")
-    title = "## The classifier against load_learner"
-    text = (f"{title} ({datetime.date.today()})\n\nResNet-18 at 224, trained for a moment; {options.rounds} rounds in "
-            f"turn; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
-            "`python bench/classifier.py`\n\n" + "\n".join(lines) + "\n\n" + "\n".join(same) + "\n")
-    print(text)
-    if not options.dry:
-        results = Path(__file__).parent / "RESULTS.md"
-        before = results.read_text("utf-8") if results.exists() else "# Measured\n"
-        kept = re.sub(rf"\n{re.escape(title)}.*?(?=\n## |\Z)", "", before, flags=re.DOTALL)
-        results.write_text(kept.rstrip() + "\n\n" + text, "utf-8")
+        lines.append(f"| {words} | {cell(a)} | {cell(b)} | {ratio:.3f} |")
+    write_section("The classifier against load_learner", (
+        f"ResNet-18 at 224, trained for a moment; {options.rounds} rounds in turn. `python bench/classifier.py`\n\n"
+        + "\n".join(lines) + "\n\n" + "\n".join(same)), keep=not options.dry)
 
 
 if __name__ == "__main__":

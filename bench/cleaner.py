@@ -6,9 +6,6 @@ adds a table to bench/RESULTS.md. Run it with `python bench/cleaner.py [photogra
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 import shutil
 import statistics
 import sys
@@ -28,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests" / "browser")]
 import scan  # noqa: E402
 import scan_growth  # noqa: E402
 from _servers import start_lab, wait_until  # noqa: E402
+from results import cell, write_section  # noqa: E402
 
 ROUNDS = 5
 SWITCHES = 20
@@ -244,19 +242,13 @@ def many(page: Page, url: str, folder: Path, decisions: int) -> dict[str, float]
     return found
 
 
-def cell(values: list[float], digits: int = 2) -> str:
-    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
 def report(n: int, size: int, first: dict[str, list[float]], turned: dict[str, list[float]],
            large: dict[str, float]) -> str:
     ratio = {name: statistics.median(a / b for a, b in zip(first[f"ours{name}"], first[f"theirs{name}"], strict=True))
              for name in ("", ", predicting")}
     theirs = statistics.median(turned["theirs"])
-    lines = [f"\n## The cleaner with {n} photographs of 1600 x 1200 ({datetime.date.today()})\n",
-             f"JupyterLab and Chromium; {ROUNDS} rounds in turn, those with predictions 2, {SWITCHES} switches, "
-             f"pages of 30; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
-             f"`python bench/cleaner.py {n} {size}`\n",
+    lines = [f"{n} photographs of 1600 x 1200, JupyterLab and Chromium; {ROUNDS} rounds in turn, those with "
+             f"predictions 2, {SWITCHES} switches, pages of 30. `python bench/cleaner.py {n} {size}`\n",
              "| figure | Shoebox median (min to max) | fastai median (min to max) | ratio |", "|---|---|---|---|",
              f"| cell to first page, predictions at hand, s | {cell(first['ours'])} | {cell(first['theirs'])} | "
              f"{ratio['']:.3f} |",
@@ -266,7 +258,7 @@ def report(n: int, size: int, first: dict[str, list[float]], turned: dict[str, l
              f"| class switch, ms | {cell(turned['class'], 0)} | {cell(turned['theirs'], 0)} | "
              f"{statistics.median(turned['class']) / theirs:.3f} |",
              f"\nWith {size} small pictures, every eighth window scrolled to:\n", "| figure | |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {name} | {value:.2f} |" for name, value in large.items())]) + "\n"
+    return "\n".join([*lines, *(f"| {name} | {value:.2f} |" for name, value in large.items())])
 
 
 def main() -> None:
@@ -293,10 +285,7 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
             large = many(page, server.url, folder, decisions)
         browser.close()
-    text = report(n, size, first, turned, large)
-    print(text)
-    results = Path(__file__).parent / "RESULTS.md"
-    results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")
+    write_section("The cleaner against fastai's", report(n, size, first, turned, large))
 
 
 if __name__ == "__main__":

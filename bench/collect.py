@@ -9,11 +9,8 @@ came. The hosts are 200 loopback addresses, which needs Linux. It adds a table t
 from __future__ import annotations
 
 import asyncio
-import datetime
 import io
 import json
-import os
-import platform
 import socket
 import statistics
 import subprocess
@@ -23,6 +20,8 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import ClassVar
+
+from results import cell, write_section
 
 HOSTS = 200
 LATENCY_S = 0.05
@@ -207,11 +206,7 @@ def main() -> None:
         for _ in range(rounds):
             ours.append(served(OURS, n, Path(folder)))
             theirs.append(served(THEIRS, n, Path(folder)))
-    text = table(ours, theirs, n)
-    print(text)
-    if n >= 1000:
-        results = Path(__file__).parent / "RESULTS.md"
-        results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")
+    write_section("Collecting from 200 hosts", table(ours, theirs, n), keep=n >= 1000)
 
 
 def table(ours: list[Answer], theirs: list[Answer], n: int) -> str:
@@ -222,23 +217,22 @@ def table(ours: list[Answer], theirs: list[Answer], n: int) -> str:
     wrong = [url for url, cause in outcomes.items() if cause != CAUSES.get(url.split("/")[3], "added")]
     causes = Counter(cause for cause in outcomes.values() if cause != "added")
 
-    def cell(values: list[Answer], name: str) -> str:
-        seconds = [float(str(answer[name])) for answer, _ in values]
-        return f"{statistics.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
+    def seconds(values: list[Answer], name: str) -> str:
+        return cell([float(str(answer[name])) for answer, _ in values])
 
     def ratio(name: str) -> float:
         pairs = zip(ours, theirs, strict=True)
         return statistics.median(float(str(b[0][name])) / float(str(a[0][name])) for a, b in pairs)
 
     return (
-        f"\n## Collecting {n} addresses from {HOSTS} hosts ({datetime.date.today()})\n\n"
-        f"{len(ours)} rounds in turn, fresh processes; 200 kB each, 50 ms latency, {n - good} bad; "
-        f"{os.cpu_count()} cores (the server on them too), "
-        f"{platform.machine()}, Python {platform.python_version()}. `python bench/collect.py {n} {len(ours)}`\n\n"
+        f"{n} addresses, {len(ours)} rounds in turn, fresh processes; 200 kB each, 50 ms latency, {n - good} bad; the "
+        f"server runs on the same cores. `python bench/collect.py {n} {len(ours)}`\n\n"
         "| figure | shoebox.collect | fastai download_images |\n|---|---|---|\n"
-        f"| seconds until the last picture is stored, median (min to max) | {cell(ours, 's')} | {cell(theirs, 's')} |\n"
-        f"| seconds with the scan (fastai: with verify_images) | {cell(ours, 'all_s')} | {cell(theirs, 'all_s')} |\n"
-        f"| seconds of processor time until stored | {cell(ours, 'cpu_s')} | {cell(theirs, 'cpu_s')} |\n"
+        f"| seconds until the last picture is stored, median (min to max) "
+        f"| {seconds(ours, 's')} | {seconds(theirs, 's')} |\n"
+        f"| seconds with the scan (fastai: with verify_images) "
+        f"| {seconds(ours, 'all_s')} | {seconds(theirs, 'all_s')} |\n"
+        f"| seconds of processor time until stored | {seconds(ours, 'cpu_s')} | {seconds(theirs, 'cpu_s')} |\n"
         f"| good pictures stored, of {good} | {min(int(str(a['saved'])) for a, _ in ours)} | "
         f"{max(int(str(a['saved'])) - int(str(a['broken'])) for a, _ in theirs)} |\n"
         f"| addresses with the wrong outcome or none | {len(wrong)} | not reported |\n"

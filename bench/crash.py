@@ -6,19 +6,18 @@ names of experiments (kills, cuts, errors, random_kills, races, bugs) to run and
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from results import write_section
+
 ROOT = Path(__file__).resolve().parents[1]
 MEMORY = Path("/dev/shm")
-HEAD = "## Crash harness: what was lost"
 RUNS = (
     *(("kills", {"mode": mode, "direction": way}) for mode in ("link", "exdev", "nolink") for way in ("apply", "undo")),
     ("random_kills", {"kills": 300}),
@@ -56,19 +55,9 @@ def main() -> None:
         lines.append(f"| {'bug put in: ' * ('bug' in settings)}{what} | {how} | {found} | {seconds:.0f} |")
         print(lines[-1], flush=True)
     if not wanted:
-        write(lines)
-
-
-def write(lines: list[str]) -> None:
-    """Put the table into bench/RESULTS.md, in the place of an older one."""
-    results = ROOT / "bench" / "RESULTS.md"
-    sections = results.read_text("utf-8").split("\n## ")
-    kept = [section.rstrip("\n") for section in sections if not f"## {section}".startswith(HEAD)]
-    table = "\n".join((f"{HEAD[3:]} ({datetime.datetime.now(datetime.UTC).date()})", "",
-                       f"Seven pictures, three moves, one process per row; {os.cpu_count()} cores, "
-                       f"{platform.machine()}, Python {platform.python_version()}. `python bench/crash.py`", "",
-                       "| experiment | how much | found | seconds |", "|---|---|---|---|", *lines))
-    results.write_text("\n\n## ".join([*kept, table]) + "\n", "utf-8")
+        write_section("Crash harness: what was lost", (
+            "Seven pictures, three moves, one process per row. `python bench/crash.py`\n\n"
+            "| experiment | how much | found | seconds |\n|---|---|---|---|\n" + "\n".join(lines)))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,15 @@ the first 2,000 of them for comparison. It adds a table to bench/RESULTS.md. Run
 
 from __future__ import annotations
 
-import datetime
-import io
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+
+from results import write_section
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -90,20 +88,16 @@ def main() -> None:
     lines = corpus_lines()
     answers, slowest, peak = mutants(OURS, n)
     theirs, their_slowest, their_peak = mutants(THEIRS, min(n, 2_000))
-    out = io.StringIO()
-    out.write(f"\n## Hostile and mutated files ({datetime.date.today()})\n\nEach file of the corpus in a process "
-              f"of its own; {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
-              f"`python bench/hostile.py {n}`\n\n")
-    out.write("\n".join(lines) + "\n\n| mutated files | answers | slowest, s | peak, MB |\n|---|---|---|---|\n")
+    lines += ["", "| mutated files | answers | slowest, s | peak, MB |", "|---|---|---|---|"]
     for words, total, row in ((f"Shoebox, {n:,}", n, (answers, slowest, peak)),
                               (f"PILImage.create, the first {min(n, 2_000):,}", min(n, 2_000),
                                (theirs, their_slowest, their_peak))):
         assert row[0].total() == total
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in row[0].most_common())
-        out.write(f"| {words} | {kinds} | {row[1]:.2f} | {row[2]:.0f} |\n")
-    print(out.getvalue())
-    results = Path(__file__).parent / "RESULTS.md"
-    results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + out.getvalue(), "utf-8")
+        lines.append(f"| {words} | {kinds} | {row[1]:.2f} | {row[2]:.0f} |")
+    write_section("Hostile and mutated files",
+                  f"Each file of the corpus in a process of its own. `python bench/hostile.py {n}`\n\n" +
+                  "\n".join(lines))
 
 
 if __name__ == "__main__":

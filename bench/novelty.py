@@ -9,15 +9,10 @@ The real parts are used: `fit_honest`, `novelty.npz` written and read, and the a
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
-import re
-import statistics
 import sys
-from pathlib import Path
 
 import numpy as np
+from results import cell, write_section
 
 SEEDS = 20
 SIZES = (15, 100)
@@ -158,18 +153,11 @@ def main():
             if key == "inside the band":
                 cells.append(f"{sum(values):.0f} of {len(values)} seeds")
             else:
-                cells.append(f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+                cells.append(cell(values, 3))
         lines.append(f"| {key} | {' | '.join(cells)} |")
-    title = "## None of these on handwritten digits"
-    text = (f"{title} ({datetime.date.today()})\n\n0 to 6 known, 7 to 9 near, noise and textures far; {options.seeds} "
-            f"seeds; alarm at p <= 0.05; {os.cpu_count()} cores, {platform.machine()}. `python bench/novelty.py`\n\n"
-            + "\n".join(lines) + "\n")
-    print(text)
-    if not options.dry:
-        results = Path(__file__).parent / "RESULTS.md"
-        before = results.read_text("utf-8") if results.exists() else "# Measured\n"
-        kept = re.sub(rf"\n{re.escape(title)}.*?(?=\n## |\Z)", "", before, flags=re.DOTALL)
-        results.write_text(kept.rstrip() + "\n\n" + text, "utf-8")
+    write_section("None of these on handwritten digits", (
+        f"0 to 6 known, 7 to 9 near, noise and textures far; {options.seeds} seeds; alarm at p <= 0.05. "
+        "`python bench/novelty.py`\n\n" + "\n".join(lines)), keep=not options.dry)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import ranking_runs
-from ranking_report import write_section
+from results import write_section
 
 SCORES = ("before training", "after training", "fastai's order", "self_confidence", "normalized_margin",
           "confidence_weighted_entropy")

@@ -51,7 +51,7 @@ print(seconds, cpu, spent[0], peak / 1024, before / 1024, (precision * hits).sum
 
 
 def main() -> None:
-    from ranking_report import write_section
+    from results import write_section
 
     sizes = [int(text) for text in sys.argv[1:]] or [10_000, 100_000]
     rows = []

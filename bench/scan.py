@@ -8,15 +8,13 @@ sensor, 400 kB), whose size is nearer to what cameras write. It adds a table to 
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from results import cell, write_section
 
 ROUNDS = 5
 OURS = "import sys, time; from shoebox import Dataset; t = time.perf_counter(); Dataset(sys.argv[1])"
@@ -70,22 +68,18 @@ def measured(n: int, grain: float) -> list[str]:
                 for values, value in zip((ours, again, theirs), row, strict=True):
                     values.append(value)
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    cells = [f"{statistics.median(v):.2f} ({min(v):.2f} to {max(v):.2f})" for v in (ours, again, theirs, ratios)]
-    return [f"{'grainy' if grain else 'smooth'}, {size_kb:.0f} kB", *cells]
+    return [f"{'grainy' if grain else 'smooth'}, {size_kb:.0f} kB", *map(cell, (ours, again, theirs, ratios))]
 
 
 def main() -> None:
     """Take turns, print medians with their spread and the ratio, and add the table to RESULTS.md."""
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     rows = [measured(n, grain) for grain in (0.0, 4.0)]
-    text = (f"\n## Scan of {n} photographs of 1600 x 1200 ({datetime.date.today()})\n\n{ROUNDS} rounds in turn, fresh "
-            f"processes; median (min to max), seconds; {os.cpu_count()} cores, {platform.machine()}, Python "
-            f"{platform.python_version()}. `python bench/scan.py {n}`\n\n"
-            "| photographs | whole scan | again, nothing changed | fastai verify_images | scan / verify_images |\n"
-            "|---|---|---|---|---|\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows))
-    print(text)
-    results = Path(__file__).parent / "RESULTS.md"
-    results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")
+    write_section("Scan of photographs of 1600 x 1200", (
+        f"{n} photographs of each kind, {ROUNDS} rounds in turn, fresh processes; median (min to max), seconds. "
+        f"`python bench/scan.py {n}`\n\n"
+        "| photographs | whole scan | again, nothing changed | fastai verify_images | scan / verify_images |\n"
+        "|---|---|---|---|---|\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)))
 
 
 if __name__ == "__main__":

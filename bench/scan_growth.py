@@ -6,14 +6,13 @@ bench/RESULTS.md. Run it with `python bench/scan_growth.py [numbers of pictures]
 
 from __future__ import annotations
 
-import datetime
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from results import write_section
 
 SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 3
@@ -59,13 +58,10 @@ def main() -> None:
         lines.append(f"| {n:,} | {first_s:.1f} | {1e3 * first_s / n:.2f} | {first_mb:.0f} | {seconds:.2f} | "
                      f"{statistics.median(mb for _, mb in again):.0f} |")
         print(lines[-1], flush=True)
-    text = (f"\n## Growth of a scan ({datetime.date.today()})\n\nPictures of 48 x 36, fresh processes, "
-            f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; "
-            "memory is the peak above the imports. `python bench/scan_growth.py`\n\n"
-            "| pictures | whole scan, s | per picture, ms | memory, MB | "
-            f"again (median of {ROUNDS}), s | memory, MB |\n|---|---|---|---|---|---|\n" + "\n".join(lines) + "\n")
-    results = Path(__file__).parent / "RESULTS.md"
-    results.write_text((results.read_text("utf-8") if results.exists() else "# Measured\n") + text, "utf-8")
+    write_section("Growth of a scan", (
+        "Pictures of 48 x 36, fresh processes; memory is the peak above the imports. `python bench/scan_growth.py`\n\n"
+        "| pictures | whole scan, s | per picture, ms | memory, MB | "
+        f"again (median of {ROUNDS}), s | memory, MB |\n|---|---|---|---|---|---|\n" + "\n".join(lines)))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections import defaultdict
 
 import numpy as np
 import ranking_runs
-from ranking_report import write_section
+from results import write_section
 
 MOMENTS = (.03, .06, .10, .20, .40)
 FIRST_SEED = 100  # the prior was chosen on seeds 0 to 3

@@ -72,10 +72,10 @@ def test_faults_are_planted_as_said(monkeypatch, pictures, fault):
 
 def test_a_section_of_the_results_is_rewritten_and_the_others_stay(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH))
-    import ranking_report
+    import results
 
-    monkeypatch.setattr(ranking_report, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
     (tmp_path / "RESULTS.md").write_text("# Measured\n\n## One (2020-01-01)\n\nold\n\n## Two (2020-01-01)\n\nstays\n")
-    ranking_report.write_section("One", "new")
+    results.write_section("One", "new")
     text = (tmp_path / "RESULTS.md").read_text()
     assert "old" not in text and "new" in text and "stays" in text and text.count("## ") == 2

@@ -62,8 +62,7 @@ def load(run: Run, folder: Path) -> dict[str, Any]:
 def train(run: Run) -> dict[str, Any]:
     """One training of 40 epochs, recorded; fastai's losses at its end; features of the same pictures."""
     from shoebox import Dataset, training
-    from shoebox.data import open_image
-    from shoebox.quality import outlines
+    from shoebox.data import open_image, outlines
 
     rng = np.random.default_rng([run.seed, run.n])
     images, truth, n_classes = draw(run.pictures, run.n, rng)

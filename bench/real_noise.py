@@ -4,8 +4,8 @@
 
 labels (N,) are the given labels, 0 to K - 1; pred_probs (N, K) out-of-sample probabilities; errors either a boolean
 (N,) that says which given labels are wrong, or the true labels (N,). Average precision and precision among the first
-pictures, for the log-odds margin and two of cleanlab's scores on the same probabilities. Rows that do not add up to 1
-by more than rounding are refused, as are NaN and other shapes.
+pictures, for our scores, the log-odds margin and two of cleanlab's scores on the same probabilities. Rows that do not
+add up to 1 by more than rounding are refused, as are NaN and other shapes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def score(labels: np.ndarray, pred_probs: np.ndarray, errors: np.ndarray) -> dic
     from sklearn.metrics import average_precision_score
 
     from shoebox.errors import PredictionsError
-    from shoebox.quality import checked_probabilities, log_odds_margin
+    from shoebox.quality import checked_probabilities, label_quality_scores, log_odds_margin
 
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or pred_probs.ndim != 2:
         raise PredictionsError(f"labels {labels.dtype} {labels.shape} and pred_probs {pred_probs.shape} came; integers "
@@ -45,7 +45,8 @@ def score(labels: np.ndarray, pred_probs: np.ndarray, errors: np.ndarray) -> dic
     rows = np.arange(len(given))
     others = table.copy()
     others[rows, given] = -1
-    suspicion = {"log_odds_margin": -log_odds_margin(given, table), "self_confidence": -table[rows, given],
+    suspicion = {"label_quality_scores": -label_quality_scores(given, table),
+                 "log_odds_margin": -log_odds_margin(given, table), "self_confidence": -table[rows, given],
                  "normalized_margin": others.max(axis=1) - table[rows, given]}
     found = {}
     for name, values in suspicion.items():

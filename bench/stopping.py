@@ -34,7 +34,7 @@ def scores_of(run: ranking_runs.Run) -> tuple[np.ndarray, np.ndarray]:
     near = quality.find_neighbours(directions, alone, quality.neighbours_wanted(run.n, n_classes))
     pred_probs = (quality.neighbour_probabilities(labels, near, n_classes)
                   + out_of_fold_probabilities(directions, labels, alone, n_classes)) / 2
-    return quality.margin_to_score(quality.log_odds_margin(labels, pred_probs)), wrong
+    return quality.label_quality_scores(labels, pred_probs), wrong
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,33 @@ def test_real_noise_tells_good_from_bad(noise):
         score(labels, pred_probs, errors[:3])
     with pytest.raises(PredictionsError, match="integers"):
         score(labels.astype(float), pred_probs, errors)
+
+
+def test_what_the_benches_import_from_the_package_is_there():
+    for path in BENCH.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shoebox"):
+                module = importlib.import_module(node.module)
+                gone = [name.name for name in node.names if not hasattr(module, name.name)
+                        and importlib.util.find_spec(f"{node.module}.{name.name}") is None]
+                assert not gone, f"{path.name} imports {gone} from {node.module}"
+
+
+def test_a_run_is_trained_kept_and_measured(tmp_path):
+    code = f"""if True:
+        import sys
+        sys.path.insert(0, {str(BENCH)!r})
+        import ranking, ranking_runs
+        from pathlib import Path
+        ranking_runs.EPOCHS = 2
+        run = ranking_runs.Run("digits", "uniform", 0.1, 60, 0)
+        for _ in range(2):
+            print(ranking.tables(ranking.measure([run], Path({str(tmp_path)!r}))))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("| digits | 60 | uniform 10% |") == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["digits-uniform-0.10-60-0.npz"]
 
 
 @pytest.mark.parametrize(("pictures", "fault"), [("digits", "uniform"), ("photos", "look-alike"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shoebox.data import ImageRecord, Predictions
 from shoebox.errors import PredictionsError
 from shoebox.evaluation import Evaluation, accuracy_interval, compare, confusion_matrix, most_confused
-from shoebox.quality import log_odds_margin, margin_to_score, rank_predictions
+from shoebox.quality import label_quality_scores, log_odds_margin, rank_predictions
 from tests._pictures import AWKWARD, draw
 
 
@@ -35,7 +35,21 @@ def test_the_margin_by_hand():
     margin = log_odds_margin(np.array([0, 1, 2]), np.array([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1], [1.0, 0.0, 0.0]]))
     assert margin[0] == pytest.approx(np.log(2)) and margin[1] == pytest.approx(-np.log(8))
     assert margin[2] == pytest.approx(np.log(1e-12))
-    assert margin_to_score(margin)[:2] == pytest.approx([2 / 3, 1 / 9])
+
+
+def test_the_belief_in_a_label_by_hand():
+    scores = label_quality_scores(np.array([0, 1, 2, 0]), np.array([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1],
+                                                                    [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    assert scores[0] == pytest.approx((1 + 0.5 ** 0.8 * (2 / 3) ** 0.2) / 2)
+    assert scores[1] == pytest.approx(0.1 ** 0.8 * (1 / 9) ** 0.2)
+    assert scores[2] == pytest.approx(1e-12) and scores[3] == pytest.approx(1)
+
+
+@given(st.integers(0, 3), st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda row: sum(row) > 0.01))
+def test_a_label_is_doubted_where_another_class_is_more_probable(label, row):
+    table = np.asarray([row]) / sum(row)
+    (score,), (margin,) = (one(np.array([label]), table) for one in (label_quality_scores, log_odds_margin))
+    assert 0 <= score <= 1 and (score < 0.5) == (margin < 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(st.floats(0.001, 1), min_size=4, max_size=4)), min_size=1,

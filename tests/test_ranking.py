@@ -180,7 +180,8 @@ def test_small_and_lopsided_data_sets_are_ranked(tmp_path, classes):
     assert len(ranking.only(kind="label")) == sum(classes.values())
     if 1 in classes.values():
         alone = [i for i in ranking.only(kind="label") if classes[i.given_label] == 1]
-        assert {i.score for i in alone} == {0.5}, "nothing can vouch for it, and nothing speaks against it"
+        believed = [i.score for i in ranking.only(kind="label") if i.score >= 0.5]
+        assert {i.score for i in alone} == {min(believed)}, "nothing can vouch for it, and nothing speaks against it"
 
 
 def test_one_class_and_nothing_get_a_sentence(tmp_path):

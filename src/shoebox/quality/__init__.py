@@ -5,7 +5,7 @@ what they say into words; `_rank_pictures` brings everything into one `Ranking`.
 """
 
 from shoebox.quality._label_issues import rank_predictions
-from shoebox.quality._label_scores import log_odds_margin, margin_to_score
+from shoebox.quality._label_scores import label_quality_scores, log_odds_margin
 from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, in_class_order
 from shoebox.quality._neighbours import (
     Neighbours,
@@ -30,8 +30,8 @@ __all__ = [
     "combine_lanes",
     "find_neighbours",
     "in_class_order",
+    "label_quality_scores",
     "log_odds_margin",
-    "margin_to_score",
     "neighbour_distances",
     "neighbour_probabilities",
     "neighbours_wanted",

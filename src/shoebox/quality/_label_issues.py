@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shoebox.data import ImageRecord, Predictions
 from shoebox.errors import PredictionsError
-from shoebox.quality._label_scores import log_odds_margin, margin_to_score
+from shoebox.quality._label_scores import label_quality_scores
 from shoebox.quality._lanes import in_class_order
 from shoebox.quality._ranking import Ranking
 from shoebox.types import Issue, Origin
@@ -31,10 +31,10 @@ def label_issues(records: Sequence[ImageRecord], labels: NDArray[np.int64], pred
                  classes: Sequence[str], said: Sequence[str]) -> list[Issue]:
     """One issue of kind `label` per picture, in the order of `records`.
 
-    The score is ``p[given] / (p[given] + p[best other])``, 0 to 1, lower is worse. `said` ends the sentence: who says
-    so. `pred_probs` (N, K) must be out-of-sample or recorded.
+    The score is that of `label_quality_scores`, 0 to 1, lower is worse. `said` ends the sentence: who says so.
+    `pred_probs` (N, K) must be out-of-sample or recorded.
     """
-    scores = margin_to_score(log_odds_margin(labels, pred_probs))
+    scores = label_quality_scores(labels, pred_probs)
     best = pred_probs.argmax(axis=1)
     issues = []
     for row, record in enumerate(records):
@@ -84,9 +84,8 @@ def rank_predictions(predictions: Predictions, records: Mapping[str, ImageRecord
     labels = labels_of(ranked, predictions.classes)
     said = [_SAID_BY[predictions.origins[row]] for row in rows]
     issues = label_issues(ranked, labels, predictions.pred_probs[rows], predictions.classes, said)
-    margins = log_odds_margin(labels, predictions.pred_probs[rows])
-    order = sorted(range(len(rows)), key=lambda k: (margins[k], ranked[k].path))
-    return Ranking([issues[k] for k in order], predictions.classes, _note(predictions, len(ranked), len(records)))
+    issues.sort(key=lambda issue: (issue.score, issue.path))
+    return Ranking(issues, predictions.classes, _note(predictions, len(ranked), len(records)))
 
 
 def conflict_issues(issues: Sequence[Issue], records: Sequence[ImageRecord],

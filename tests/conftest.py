@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
+
+# One thread each, set before torch loads: sums depend on their number, and two wait for each other on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(trylast=True)
@@ -26,3 +30,14 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             terminalreporter.line(f"  {report.nodeid}")
         terminalreporter.line("They need Chromium, which was not found. On Debian or Ubuntu: apt-get install chromium; "
                               "elsewhere put a chromium or google-chrome on the PATH. Then: make test")
+
+
+@pytest.fixture
+def no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test when anything is given to onnxruntime."""
+    import onnxruntime
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("onnxruntime was asked to parse a file that had not been checked")  # which no except catches
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)

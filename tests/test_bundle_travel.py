@@ -13,7 +13,6 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,14 +32,6 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def bundle(tmp_path):
     return tiny_bundle(tmp_path / "tiny")
-
-
-@pytest.fixture
-def no_parser(monkeypatch):
-    def refuse(*_, **__):
-        pytest.fail("onnxruntime was asked to parse a file that had not been checked")
-
-    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
 
 
 def contents(folder):

@@ -10,20 +10,10 @@ from dataclasses import dataclass
 import pytest
 
 import shoebox
-from shoebox.collect import Archive, Feedback, Folder, Found, SourceError, UrlList
+from shoebox.collect import Archive, Feedback, Folder, Found, UrlList
 from tests._pictures import AWKWARD, CYRILLIC, draw, save
+from tests._sources import everything
 from tests._web import jpeg
-
-
-def everything(source, query="bear", n=None):
-    """What a source names, and how it ended."""
-    found = []
-    try:
-        for item in source.search(query, n):
-            found.append(item)  # one by one: what came before a failure counts
-    except SourceError as error:
-        return found, str(error)
-    return found, ""
 
 
 def test_a_list_may_be_text_a_table_or_a_sequence(tmp_path):

@@ -25,6 +25,7 @@ from shoebox.collect import (
     SourceError,
     UrlList,
 )
+from tests._sources import everything
 from tests._web import body, in_turn, jpeg, status, web
 
 KEY = "s3cret-key-that-nobody-may-see"
@@ -42,17 +43,6 @@ def says(answer, code=200, **headers):
 
 def fields(asked):
     return {name: values[0] for name, values in parse_qs(urlsplit(asked.target).query).items()}
-
-
-def everything(source, query="bear", n=None):
-    """What a source names, and how it ended."""
-    found = []
-    try:
-        for item in source.search(query, n):
-            found.append(item)  # one by one: what came before a failure counts
-    except SourceError as error:
-        return found, str(error)
-    return found, ""
 
 
 def test_every_source_keeps_the_interface(tmp_path, monkeypatch):

@@ -52,6 +52,15 @@ def test_the_books_export_becomes_a_bundle(book, tmp_path):
     assert answer.label == label and answer.probability == pytest.approx(float(probabilities.max()), abs=1e-4)
 
 
+def test_the_command_takes_the_choices_of_export(book, tmp_path, capsys):
+    _, source, data = book
+    assert main(["export", str(source), str(data), str(tmp_path / "model"), "--i-trust-it", "--name", "Teddy's",
+                 "--examples", "2"]) == 0
+    assert "Teddy's: 3 classes" in capsys.readouterr().out and inspect(tmp_path / "model").name == "Teddy's"
+    assert main(["check", str(tmp_path / "model")]) == 0
+    assert "2 pictures" in capsys.readouterr().out
+
+
 class Payload:
     def __init__(self, marker):
         self.marker = marker

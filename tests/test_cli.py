@@ -23,7 +23,7 @@ def shoebox(*arguments, cwd=None):
 def test_help_names_the_commands():
     done = shoebox("--help")
     assert done.returncode == 0
-    for command in ("demo", "collect", "scan", "inspect", "check", "pack", "convert", "serve"):
+    for command in ("demo", "collect", "scan", "inspect", "check", "pack", "export", "convert", "serve"):
         assert command in done.stdout
     assert shoebox("--version").stdout.startswith("shoebox 0.")
 

@@ -1,4 +1,4 @@
-"""The command line: `shoebox demo`, `collect`, `scan`, `inspect`, `check`, `pack`, `convert` and `serve`."""
+"""The command line: `shoebox demo`, `collect`, `scan`, `inspect`, `check`, `pack`, `export` and `serve`."""
 
 from __future__ import annotations
 
@@ -87,12 +87,17 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("zip", type=Path, nargs="?", default=None, help="<model>.zip unless given")
     pack.set_defaults(run=_pack)
 
-    convert = commands.add_parser("convert", help="a bundle from fastai's export.pkl, after asking")
-    convert.add_argument("pickle", type=Path)
-    convert.add_argument("data", type=Path, help="the class folders that it was trained on")
-    convert.add_argument("model", type=Path, help="where the bundle goes")
-    convert.add_argument("--i-trust-it", action="store_true", help="do not ask: opening a pickle runs its code")
-    convert.set_defaults(run=_convert)
+    export = commands.add_parser("export", aliases=["convert"], help="a bundle from what learn.export() wrote, checked "
+                                 "on its validation pictures; after asking, as opening a pickle runs its code")
+    export.add_argument("pickle", type=Path, help="the export.pkl of a fastai learner")
+    export.add_argument("data", type=Path, help="the class folders that it was trained on")
+    export.add_argument("model", type=Path, help="where the bundle goes")
+    export.add_argument("--name", default=None, help="what people see (the folder's name)")
+    export.add_argument("--examples", type=int, default=0, metavar="N",
+                        help="validation pictures that travel with it, for shoebox check (%(default)s)")
+    export.add_argument("--int8", action="store_true", help="weights of 8 bits, too, if they answer alike")
+    export.add_argument("--i-trust-it", action="store_true", help="do not ask")
+    export.set_defaults(run=_export)
 
     serve = commands.add_parser("serve", help="serve an app notebook with Voilà")
     serve.add_argument("notebook", type=Path)
@@ -189,13 +194,14 @@ def _pack(options: argparse.Namespace) -> int:
     return 0
 
 
-def _convert(options: argparse.Namespace) -> int:
+def _export(options: argparse.Namespace) -> int:
     from shoebox.bundle._convert import WARNING
 
     trusted = options.i_trust_it
     if not trusted and options.pickle.is_file() and sys.stdin.isatty():
         trusted = input(f"{options.pickle.name} {WARNING}\nOpen it? Type yes: ").strip().lower() == "yes"
-    print(shoebox.convert(options.pickle, options.data, options.model, i_trust_it=trusted))
+    print(shoebox.convert(options.pickle, options.data, options.model, i_trust_it=trusted, name=options.name,
+                          examples=options.examples, int8=options.int8))
     return 0
 
 

@@ -24,7 +24,7 @@ _TIMEOUT_S = 1800
 
 
 def convert(path: str | os.PathLike[str], data: str | os.PathLike[str], target: str | os.PathLike[str], *,
-            i_trust_it: bool = False, name: str | None = None) -> Manifest:
+            i_trust_it: bool = False, name: str | None = None, examples: int = 0, int8: bool = False) -> Manifest:
     """Turn a book-style learner (`learn.export()`) into a bundle.
 
     Parameters
@@ -41,6 +41,8 @@ def convert(path: str | os.PathLike[str], data: str | os.PathLike[str], target: 
         True says that you know what opening a pickle means, and trust this one.
     name : str, optional
         What people see; the folder's name unless given.
+    examples, int8 : int, bool
+        As `shoebox.export` takes them: pictures that travel with the bundle, weights of 8 bits beside the full ones.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def convert(path: str | os.PathLike[str], data: str | os.PathLike[str], target: 
     if i_trust_it is not True:
         raise BundleError(f"{source.name!r} {WARNING} Say i_trust_it=True, or --i-trust-it on the command line.")
     wish = {"source": str(source.resolve()), "data": str(Path(data).resolve()), "target": str(Path(target).resolve()),
-            "name": name}
+            "choices": {"name": name, "examples": examples, "int8": int8}}
     try:
         done = subprocess.run([sys.executable, "-c", "from shoebox.bundle._export_convert import main; main()"],
                               input=json.dumps(wish), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,

@@ -23,7 +23,7 @@ def main() -> None:
     wish = json.load(sys.stdin)
     try:
         learn = open_learner(Path(wish["source"]))
-        export(learn, Dataset(wish["data"]), wish["target"], name=wish["name"])
+        export(learn, Dataset(wish["data"]), wish["target"], **wish["choices"])
     except ShoeboxError as error:
         print(f"shoebox: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201  it is this process's answer
         sys.exit(1)

@@ -31,7 +31,8 @@ class Case:
 
 def corpus() -> Iterator[Case]:
     """All of them; some take a second to make."""
-    for part in (bombs, scan_bombs, near_the_limit, liars, broken, cut, rare_formats, two_in_one, odd_but_right):
+    for part in (bombs, scan_bombs, floods, near_the_limit, liars, broken, cut, rare_formats, two_in_one,
+                 odd_but_right):
         yield from part()
 
 
@@ -141,11 +142,34 @@ def scan_bombs() -> Iterator[Case]:
     """Progressive JPEGs of thousands of scans."""
     yield Case("JPEG of 16 megapixels with 2,000 scans", with_scans(4_000, 2_000), "too_many_scans", bomb=True)
     yield Case("JPEG of 49 megapixels with 12,000 scans", with_scans(7_000, 12_000), "too_many_scans", bomb=True)
-    yield Case("JPEG of 5 MB, 60,000 scans", with_scans(4_000, 60_000), "too_many_scans", bomb=True)
+    yield Case("JPEG of 5 MB, 93,000 scans", with_scans(4_000, 93_000), "too_many_scans", bomb=True)
     yield Case("JPEG with 101 scans", with_scans(64, 101), "too_many_scans")
     yield Case("JPEG of 16 megapixels with 80 scans", with_scans(4_000, 80), "too_many_scans")
     yield Case("JPEG of 16 megapixels with 25 scans", with_scans(4_000, 15), (4_000, 4_000))
     yield Case("JPEG of 49 megapixels with 90 scans", with_scans(7_000, 80), "too_many_scans")
+
+
+def floods() -> Iterator[Case]:
+    """20 MB of tiny pieces, which Pillow walks one by one before it comes to the pixels: 2 to 8 s each."""
+    size = 20_000_000
+    for name, piece in {
+        "comments": b"\xff\xfe\0\2", "application segments": b"\xff\xe1\0\2", "tables": b"\xff\xdb\0\2",
+        "fill bytes": b"\xff\xff", "junk": b"\0\0", "stuffed bytes": b"\xff\0", "restarts": b"\xff\xd0",
+        "reserved marks": b"\xff\xf0", "EXIF of 64 kB": b"\xff\xe1\xff\xf0Exif\0\0" + bytes(65_512),
+    }.items():
+        yield Case(f"JPEG of 20 MB of {name}", JPEG[:20] + piece * (size // len(piece)) + JPEG[20:], "damaged")
+    yield Case("JPEG of 20 MB of comments after its first scan",
+               JPEG[:-2] + b"\xff\xfe\0\2" * (size // 4) + b"\xff\xda\0\2" * 200, "damaged")
+    for name, piece in {"unknown chunks": chunk(b"prVt", b""), "texts": chunk(b"tEXt", b"k\0v"),
+                        "empty pixels": chunk(b"IDAT", b"")}.items():
+        yield Case(f"PNG of 20 MB of {name}", PNG[:33] + piece * (size // len(piece)) + PNG[33:], "damaged")
+    whole = gif(1, 1)
+    for name, piece in {"comments": b"!\xfe\1a\0", "small blocks": b"!\xfe" + b"\1a" * 100_000 + b"\0",
+                        "junk": b"\0\0"}.items():
+        yield Case(f"GIF of 20 MB of {name}", whole[:19] + piece * (size // len(piece)) + whole[19:], "damaged")
+    tags = b"".join(struct.pack("<HHQ8s", number % 65536, 1, 1, b"a") for number in range(100_000))
+    start = b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1_000_000)
+    yield Case("BigTIFF of 1,000,000 tags", start + tags * 10 + bytes(8), "damaged")
 
 
 def near_the_limit() -> Iterator[Case]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoebox.data import decode_image
-from shoebox.data._kinds import jpeg_scans, kind_of
+from shoebox.data._kinds import jpeg_scans, kind_of, scan_marks
 from shoebox.errors import ImageError
 from tests._hostile import (
     JPEG,
@@ -74,6 +74,18 @@ def test_none_takes_much_memory(outcomes):
     heavy = [f"{case.name}: {done.peak_mb:.0f} MB" for case, done in outcomes
              if done.peak_mb > (BOMB_MEMORY_MB if case.bomb else MEMORY_MB)]
     assert not heavy
+
+
+def test_the_quick_count_of_scans_is_never_below_the_walk():
+    files = [JPEG, PROGRESSIVE, with_scans(64, 60), with_scans(64, 60)[:-2] + b"\xff\xfe\0\x0a" + b"\xff\xda" * 4]
+    for data in files:
+        assert scan_marks(data, 10_000) >= jpeg_scans(data, 10_000) >= 1
+    assert scan_marks(files[3], 10_000) > jpeg_scans(files[3], 10_000)
+    assert scan_marks(files[2], 10) == 10
+    own = jpeg_scans(PROGRESSIVE, 100)
+    at_the_limit = with_scans(64, 100 - jpeg_scans(with_scans(64, 0), 100))
+    assert own < 100 and jpeg_scans(at_the_limit, 200) == 100
+    assert decode_image(at_the_limit).image.size == (64, 64)
 
 
 def test_scans_are_counted_as_a_decoder_meets_them():

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shoebox.data import decode_image, open_image
+from shoebox.data import check_image, decode_image, open_image, read_bytes
 from shoebox.errors import ImageError
+from tests._hostile import PROGRESSIVE, broken, cut
+from tests._mutants import mutants
 from tests._pictures import draw, save
 
 
@@ -142,3 +144,30 @@ def as_ordinary_user():
         yield
     finally:
         os.seteuid(me)
+
+
+def answer_of(look, data):
+    try:
+        return look(data, name="holiday.jpg")
+    except ImageError as error:
+        return error.cause, str(error)
+
+
+def test_a_check_without_a_picture_answers_as_opening_does():
+    def whole(data, name):
+        decoded = decode_image(data, name=name)
+        return decoded.format, decoded.width_px, decoded.height_px
+
+    files = [encoded(draw(2), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")]
+    files += [PROGRESSIVE, encoded(draw(3).convert("L"), "JPEG"), encoded(draw(3).convert("CMYK"), "JPEG"), b""]
+    files += [case.data for part in (broken, cut) for case in part()] + list(mutants(400))
+    answers = [answer_of(check_image, data) for data in files]
+    assert answers == [answer_of(whole, data) for data in files]
+    assert 60 < sum(len(answer) == 3 for answer in answers) < len(files) - 100
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="is not a file"):
+        read_bytes(tmp_path / "pipe.jpg")

@@ -250,3 +250,24 @@ def test_a_folder_where_nothing_may_be_written_is_told(tmp_path):
     result = ds.apply()
     assert result.moved == 1 and "polar" in result.failed[0].sentence and set(ds.decisions) == {"black/picture-000.jpg"}
     assert Path(root / "black/picture-000.jpg").is_file()
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".jpg", "ж" * 125 + "x.jpg", "界" * 83 + "xx.jpg"])
+def test_the_longest_name_that_meets_its_equal_is_cut_and_comes_back_whole(tmp_path, name):
+    """A number behind a name of 255 bytes would make one that no file system takes."""
+    assert len(os.fsencode(name)) == 255
+    root = folders(tmp_path / "bears", {"black": 1, "grizzly": 1})
+    for number, label in enumerate(("black", "grizzly")):
+        save(root / label / name, draw(60 + number))
+    ds, before = Dataset(root), tree(root)
+    ds.decide(f"black/{name}", "relabel", "grizzly")
+    result = ds.apply()
+    assert result.moved == 1 and not result.failed
+    moved = next(path for path in tree(root) if tree(root)[path] == before[f"black/{name}"]).rpartition("/")[2]
+    assert moved.endswith(" (2).jpg") and moved[:60] == name[:60] and 250 <= len(os.fsencode(moved)) <= 255
+    assert tree(root)[f"grizzly/{name}"] == before[f"grizzly/{name}"]
+    ds.decide(f"grizzly/{name}", "remove")
+    assert ds.apply().moved == 1 and ds.restore().moved == 1 and f"grizzly/{name}" in tree(root)
+    for _ in range(3):
+        assert not ds.undo_apply().failed
+    assert tree(root) == before

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +53,27 @@ def test_a_removed_picture_is_restored_beside_whatever_has_its_name_now(root):
     assert "black/picture-000.jpg" not in ds.decisions
     with pytest.raises(DatasetError, match="cannot be restored"):
         ds.restore("black/picture-005.jpg")
+
+
+def test_emptying_the_trash_goes_on_where_one_file_cannot_be_deleted(root, monkeypatch):
+    ds = Dataset(root)
+    for number in range(3):
+        ds.decide(f"black/picture-00{number}.jpg", "remove")
+    ds.apply()
+    held, unlink = next(i.kept_at for i in ds.trash() if i.path == "black/picture-001.jpg"), Path.unlink
+
+    def refusing(path, *args, **options):
+        if path == root / held:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path, *args, **options)
+
+    monkeypatch.setattr(Path, "unlink", refusing)
+    said = ds.empty_trash(confirm=3)
+    assert said.startswith("Deleted 2 of 3 files")
+    assert said.endswith("Still in the trash: 'black/picture-001.jpg' (Permission denied).")
+    assert [item.path for item in ds.trash()] == ["black/picture-001.jpg"] and "confirm=1" in ds.empty_trash()
+    monkeypatch.undo()
+    assert ds.restore().moved == 1 and (root / "black/picture-001.jpg").exists()
 
 
 def test_emptying_the_trash_asks_first(root):

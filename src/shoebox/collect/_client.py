@@ -22,7 +22,7 @@ import shoebox
 from shoebox.collect._address import Guard
 from shoebox.collect._outcome import Limits
 
-__all__ = ["make_client", "user_agent"]
+__all__ = ["Getter", "make_client", "user_agent"]
 
 _MAX_IDLE = 256
 _IDLE_S = 5.0
@@ -30,6 +30,7 @@ _ADDRESSES = 4
 _PIECE_BYTES = 256 * 1024
 _HEAD_BYTES = 64 * 1024
 _Origin = tuple[str, str, int | None]
+_Headers = list[tuple[bytes, bytes]]
 
 
 def user_agent(contact: str = "") -> str:
@@ -44,9 +45,36 @@ def make_client(guard: Guard, limits: Limits, *, contact: str = "",
 
     `secret` is a field that is added to every address below the client, which logs what it asks.
     """
-    headers = {"User-Agent": user_agent(contact), "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"}
-    return httpx.AsyncClient(transport=_Transport(guard, limits, secret), headers=headers, follow_redirects=False,
-                             trust_env=False, timeout=None)
+    return httpx.AsyncClient(transport=_Transport(guard, limits, secret), headers=_headers(contact),
+                             follow_redirects=False, trust_env=False, timeout=None)
+
+
+class Getter:
+    """Plain GETs for one event loop over the same transport, without the client above it.
+
+    That client's cookies, redirects and credentials are not wanted for pictures, and cost a third of a request.
+    """
+
+    def __init__(self, guard: Guard, limits: Limits, *, contact: str = "") -> None:
+        self._transport = _Transport(guard, limits, None)
+        self._headers = [(name.encode(), value.encode()) for name, value in _headers(contact).items()]
+
+    @contextlib.asynccontextmanager
+    async def get(self, url: httpx.URL) -> AsyncIterator[httpx.Response]:
+        """The answer, whose body is still to be read; its connection is free again at the end."""
+        response = await self._transport.ask("GET", url, [(b"Host", url.netloc), *self._headers])
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""
+        await self._transport.aclose()
+
+
+def _headers(contact: str) -> dict[str, str]:
+    return {"User-Agent": user_agent(contact), "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"}
 
 
 class _Transport(httpx.AsyncBaseTransport):
@@ -62,13 +90,17 @@ class _Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url.copy_merge_params([self._secret]) if self._secret else request.url
+        return await self.ask(request.method, url, request.headers.raw)
+
+    async def ask(self, method: str, url: httpx.URL, headers: _Headers) -> httpx.Response:
+        """The head of an answer; its body comes as it is read."""
         origin = (url.scheme, url.host, url.port)
         while (connection := self._take(origin)) is not None:
             try:
-                return await self._asked(connection, request, url)
+                return await self._asked(connection, method, url, headers)
             except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
                 continue  # the host had let go of it meanwhile
-        return await self._asked(await self._open(origin), request, url)
+        return await self._asked(await self._open(origin), method, url, headers)
 
     async def aclose(self) -> None:
         for connection in self._idle:
@@ -76,9 +108,9 @@ class _Transport(httpx.AsyncBaseTransport):
         self._idle.clear()
         await asyncio.sleep(0)  # lets the sockets close
 
-    async def _asked(self, connection: _Connection, request: httpx.Request, url: httpx.URL) -> httpx.Response:
+    async def _asked(self, connection: _Connection, method: str, url: httpx.URL, sent: _Headers) -> httpx.Response:
         try:
-            head = await connection.ask(request.method, url.raw_path, request.headers.raw)
+            head = await connection.ask(method, url.raw_path, sent)
         except BaseException:
             connection.close()
             raise
@@ -154,7 +186,7 @@ class _Connection:
         with _translated():
             while not isinstance(event := await self._next(), (h11.EndOfMessage, h11.PAUSED)):
                 if isinstance(event, h11.Data):
-                    yield bytes(event.data)
+                    yield event.data
 
     def ready_for_next(self) -> bool:
         """Whether the next request may go over this connection; what came already of this answer is passed over."""

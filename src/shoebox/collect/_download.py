@@ -16,7 +16,7 @@ from typing import TypeVar
 import httpx
 
 from shoebox.collect._address import Guard
-from shoebox.collect._client import make_client
+from shoebox.collect._client import Getter
 from shoebox.collect._outcome import Limits, RefusedError
 from shoebox.collect._polite import Hosts, Robots, RobotsRules, forbids_learning, parse_robots
 from shoebox.collect._wire import looks_like_html, retry_after_s, unpacker
@@ -91,7 +91,7 @@ class Downloader:
     def __init__(self, guard: Guard, limits: Limits, *, contact: str = "") -> None:
         self._guard = guard
         self._limits = limits
-        self._client = make_client(guard, limits, contact=contact)
+        self._getter = Getter(guard, limits, contact=contact)
         self._hosts = Hosts(limits)
         self._robots = Robots(self._read_robots)
 
@@ -101,7 +101,7 @@ class Downloader:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:
         await self._robots.close()
-        await self._client.aclose()
+        await self._getter.aclose()
 
     async def fetch(self, url: str, part: Path, use: Callable[[Fetched], Awaitable[_T]]) -> _T:
         """Hand the bytes behind an address to `use`, and return what it makes of them.
@@ -144,10 +144,10 @@ class Downloader:
                                    "Leave it out, or ask its owner.")
             async with self._hosts.turn(target.host):
                 with _as_refusal(target.host):
-                    async with budget.spend(), self._client.stream("GET", target) as response:
+                    async with budget.spend(), self._getter.get(target) as response:
                         onward = self._judge(response, target)
                         if onward is None:
-                            await self._read(response, body, time.monotonic())
+                            await self._read(response, target.host, body)
                 if onward is None:
                     known = "allowed" if rules.rules else "no rules"
                     return await use(Fetched(body, str(target), response.status_code, known))
@@ -188,11 +188,11 @@ class Downloader:
         return RefusedError("http_error", f"{host!r} answered with status {status} instead of a picture. "
                             "Collect again later, or leave it out.", retry_after_s=wait, http_status=status)
 
-    async def _read(self, response: httpx.Response, body: Body, start: float) -> None:
+    async def _read(self, response: httpx.Response, host: str, body: Body) -> None:
         """Take the body in, counting what it unpacks to."""
-        host, limits = response.request.url.host, self._limits
+        limits, start = self._limits, time.monotonic()
         unpack = unpacker(response.headers.get("content-encoding", ""), host)
-        async for packed in response.aiter_raw():
+        async for packed in response.stream:  # type: ignore[union-attr]
             for chunk in unpack(packed):
                 body.size_bytes += len(chunk)
                 if body.size_bytes > limits.max_bytes:
@@ -219,9 +219,9 @@ class Downloader:
         for _ in range(self._limits.max_redirects + 1):
             async with self._hosts.turn(target.host):
                 with _as_refusal(target.host):
-                    async with budget.spend(), self._client.stream("GET", target) as response:
+                    async with budget.spend(), self._getter.get(target) as response:
                         if response.status_code not in _REDIRECTS:
-                            rules = await _robots_rules(response)
+                            rules = await _robots_rules(response, target.host)
                             if rules.delay_s:
                                 self._hosts.slow_down(url.host, rules.delay_s)
                             return rules
@@ -230,8 +230,8 @@ class Downloader:
         return RobotsRules()
 
 
-async def _robots_rules(response: httpx.Response) -> RobotsRules:
-    host, status = response.request.url.host, response.status_code
+async def _robots_rules(response: httpx.Response, host: str) -> RobotsRules:
+    status = response.status_code
     if status == 429 or status >= 500:
         raise RefusedError("robots", f"{host!r} could not say what may be fetched: its robots.txt answers with "
                            f"{status}. Collect again later.", http_status=0)
@@ -239,7 +239,7 @@ async def _robots_rules(response: httpx.Response) -> RobotsRules:
         return RobotsRules()
     text = bytearray()
     unpack = unpacker(response.headers.get("content-encoding", ""), host)
-    async for packed in response.aiter_raw():
+    async for packed in response.stream:  # type: ignore[union-attr]
         for chunk in unpack(packed):
             text += chunk
             if len(text) > _ROBOTS_BYTES:

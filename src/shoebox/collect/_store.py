@@ -22,6 +22,7 @@ from shoebox.data import (
     FreeNames,
     SourceRecord,
     SourceTable,
+    check_image,
     check_label,
     decode_image,
     folder_lock,
@@ -41,7 +42,6 @@ _INCOMING = ".shoebox/incoming"
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif",
              "AVIF": ".avif", "MPO": ".jpg", "HEIF": ".heic"}
 _QUALITY = 92
-_LOOK_PX = 32
 _CAUSES: dict[str, Cause] = {
     "too_many_bytes": "too_large", "too_many_pixels": "too_large", "too_many_scans": "too_large",
     "truncated": "damaged", "damaged": "damaged", "empty": "damaged", "unsupported_format": "unsupported_format",
@@ -100,21 +100,20 @@ class Store:
             raise RefusedError("html_instead_of_image", f"{name!r} is a web page instead of a picture. Leave it out, "
                                "or look for the picture's own address.")
         try:
-            decoded = decode_image(data, name=name, max_bytes=self._limits.max_bytes, side_px=_LOOK_PX)
-            side = min(decoded.width_px, decoded.height_px)
-            if side < self._limits.min_px:
-                raise RefusedError("too_small", f"{name!r} is {decoded.width_px} x {decoded.height_px} pixels; at "
+            kind, width_px, height_px = check_image(data, name=name, max_bytes=self._limits.max_bytes)
+            if min(width_px, height_px) < self._limits.min_px:
+                raise RefusedError("too_small", f"{name!r} is {width_px} x {height_px} pixels; at "
                                    f"least {self._limits.min_px} a side were asked for.")
-            stored, suffix = data, _SUFFIXES.get(decoded.format, f".{decoded.format.lower()}")
-            if self._max_px is not None and max(decoded.width_px, decoded.height_px) > self._max_px:
+            stored, suffix = data, _SUFFIXES.get(kind, f".{kind.lower()}")
+            if self._max_px is not None and max(width_px, height_px) > self._max_px:
                 whole = decode_image(data, name=name, max_bytes=self._limits.max_bytes).image
                 stored, suffix = jpeg_bytes(whole, side_px=self._max_px, quality=_QUALITY), ".jpg"
         except ImageError as error:
             raise RefusedError(_CAUSES.get(error.cause, "not_an_image"), str(error)) from None
         sha256 = sha256_bytes(data)
         image_id = sha256 if stored is data else sha256_bytes(stored)
-        return Checked(self._lay_down(stored, image_id), image_id, sha256, suffix, len(data), decoded.width_px,
-                       decoded.height_px)
+        return Checked(self._lay_down(stored, image_id), image_id, sha256, suffix, len(data), width_px,
+                       height_px)
 
     def commit(self, batch: Sequence[tuple[SourceRecord, Checked | None]]) -> list[SourceRecord]:
         """Write rows down, then move the new pictures to their places. What has no picture is only written down."""

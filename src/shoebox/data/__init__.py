@@ -30,7 +30,15 @@ if TYPE_CHECKING:
         sha256_file,
     )
     from shoebox.data._find import find_files
-    from shoebox.data._images import DecodedImage, ImageSource, decode_image, jpeg_bytes, open_image, read_bytes
+    from shoebox.data._images import (
+        DecodedImage,
+        ImageSource,
+        check_image,
+        decode_image,
+        jpeg_bytes,
+        open_image,
+        read_bytes,
+    )
     from shoebox.data._moves import move_file, move_files
     from shoebox.data._outlines import OUTLINES, outlines
     from shoebox.data._predictions import Predictions
@@ -64,6 +72,7 @@ __all__ = [
     "SourceTable",
     "SplitReport",
     "atomic_write_bytes",
+    "check_image",
     "check_label",
     "decode_image",
     "find_files",
@@ -92,7 +101,7 @@ _HOMES = {
     "_files": ("FreeNames", "atomic_write_bytes", "check_label", "folder_lock",
                "fsync_folder", "name_key", "safe_join", "sha256_bytes", "sha256_file"),
     "_find": ("find_files",),
-    "_images": ("DecodedImage", "ImageSource", "decode_image", "jpeg_bytes", "open_image", "read_bytes"),
+    "_images": ("DecodedImage", "ImageSource", "check_image", "decode_image", "jpeg_bytes", "open_image", "read_bytes"),
     "_moves": ("move_file", "move_files"),
     "_outlines": ("OUTLINES", "outlines"),
     "_predictions": ("Predictions",),

@@ -262,6 +262,12 @@ class Catalog:
             db.executemany("INSERT INTO journal (action, target, at) VALUES (?, ?, ?)",
                            [(action, move.decision, at) for move in done])
 
+    def newest_apply(self) -> int:
+        """The number of the newest apply that can be taken back; 0 when there is none."""
+        with self._transaction(write=False) as db:
+            found = db.execute("SELECT MAX(id) FROM applies WHERE state = 'done' AND moves <> '[]'").fetchone()
+        return found[0] or 0
+
     def applies(self, *states: str) -> list[ApplyRecord]:
         """The applies in one of `states`, oldest first."""
         marks = ",".join("?" * len(states))

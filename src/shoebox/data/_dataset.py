@@ -12,7 +12,7 @@ from threading import RLock
 from typing import cast, get_args
 
 from shoebox.data._apply import ApplyResult, Plan, UnfinishedError, make_plan, run_apply
-from shoebox.data._deciding import Deciding, changed_elsewhere, now
+from shoebox.data._deciding import Deciding, apply_not_seen, changed_elsewhere, now
 from shoebox.data._decisions import Journal
 from shoebox.data._exchange import MergeReport, read_decisions, sort_out, write_decisions
 from shoebox.data._files import atomic_write_bytes, folder_lock
@@ -90,9 +90,15 @@ class Dataset(Deciding):
         """Take back the newest apply, quarantine or restore; the decisions behind it stand again.
 
         A file whose old place is taken stays where it is, with a sentence in `failed`; undo again when it is free.
+        `DatasetError`, and nothing moves, when another notebook has taken that apply back or applied since this one
+        last scanned: what is undone is what the person saw.
         """
+        with self._lock:
+            seen = self._apply_seen  # before what was cut short is finished
         with self._lock, self._exclusive():
             done = [apply for apply in self._catalog.applies("done") if apply.moves]
+            if (done[-1].id if done else 0) != seen:
+                raise DatasetError(apply_not_seen(gone=seen not in {0, *(apply.id for apply in done)}))
             if not done:
                 raise DatasetError("There is no apply to undo.")
             self._check_room(done[-1].moves, back=True)
@@ -173,6 +179,7 @@ class Dataset(Deciding):
             return ApplyResult(0)
         self._check_room(moves)
         apply = self._catalog.begin_apply(moves, at=now())
+        self._apply_seen = apply.id
         result = run_apply(self.root, self._catalog, apply, at=now(), progress=progress)
         self._reload()
         return result

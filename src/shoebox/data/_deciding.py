@@ -17,7 +17,7 @@ from shoebox.data._records import ImageRecord
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind
 
-__all__ = ["Choice", "ConflictError", "Deciding", "changed_elsewhere", "now"]
+__all__ = ["Choice", "ConflictError", "Deciding", "apply_not_seen", "changed_elsewhere", "now"]
 
 _KINDS = get_args(DecisionKind)
 
@@ -178,6 +178,7 @@ class Deciding(Pictures):
     def _reload(self, images: dict[str, ImageRecord] | None = None) -> None:
         self._catch_up()
         self._moved_before = self._journal.moved
+        self._apply_seen = self._catalog.newest_apply()
         super()._reload(images)
         self._spelling = {name_key(label): label for label in self.classes}
 
@@ -201,6 +202,13 @@ def _collides(choice: Choice, standing: Decision) -> bool:
 def changed_elsewhere(files: int) -> str:
     """What to say when another notebook has moved files."""
     return f"{files} {'file was' if files == 1 else 'files were'} changed on disk by another notebook."
+
+
+def apply_not_seen(*, gone: bool) -> str:
+    """What to say when the newest apply is another one than this notebook knows."""
+    what = ("The last apply that this notebook knows of has been taken back already" if gone else
+            "Another notebook has moved files since this one last scanned")
+    return f"{what}, so nothing was moved. Scan again to see what stands: ds.scan()"
 
 
 def now() -> str:

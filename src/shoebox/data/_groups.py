@@ -16,6 +16,12 @@ _BLOCK = 4_000_000
 _ALIKE = 0.978  # measured: re-encoded, halved, squashed, darkened, mirrored photos over 0.99; other digits under 0.975
 _CLIPPED = (6, 235)  # grey values that over- and under-exposure press together say nothing
 _FEWEST = 32
+_GREY = 256
+# Root mean squares over the 64 places of Cb and Cr less their means, as measured: copies with another tint, saturation,
+# brightness or in sepia are under these; a red and a green apple, or red and blue exchanged, over.
+_COLOURLESS = 6.0
+_COLOUR_NOISE = 10.0
+_COLOUR_APART = 0.75  # of the stronger one's
 
 
 def near_pairs(phash: Sequence[str], mirrored: Sequence[str], *, since: int = 0,
@@ -42,10 +48,29 @@ def near_pairs(phash: Sequence[str], mirrored: Sequence[str], *, since: int = 0,
 def alike(one: bytes, other: bytes) -> bool:
     """Whether two signatures show the same picture, or one the other's mirror image.
 
-    A hash of 64 bits confuses simple drawings, such as digits; the correlation of 16 x 16 grey values does not.
+    A hash of 64 bits confuses simple drawings, such as digits; the correlation of 16 x 16 grey values does not. What
+    differs in colour alone, a red and a green apple, is told apart by 8 x 8 values of Cb and Cr, where both signatures
+    have them (catalogs of old have grey only). A copy in grey is still a copy.
     """
-    a, b = (np.frombuffer(values, np.uint8).astype(np.float64).reshape(16, 16) for values in (one, other))
-    return max(_correlation(a, b), _correlation(a, b[:, ::-1])) >= _ALIKE
+    a, b = (np.frombuffer(values, np.uint8)[:_GREY].astype(np.float64).reshape(16, 16) for values in (one, other))
+    straight, mirrored = _correlation(a, b), _correlation(a, b[:, ::-1])
+    if max(straight, mirrored) < _ALIKE:
+        return False
+    ways = [way for way, found in ((slice(None), straight), (slice(None, None, -1), mirrored)) if found >= _ALIKE]
+    return any(_same_colours(one[_GREY:], other[_GREY:], way) for way in ways)
+
+
+def _same_colours(one: bytes, other: bytes, way: slice) -> bool:
+    if not one or not other:
+        return True
+    a, b = (np.frombuffer(values, np.uint8).astype(np.float64).reshape(2, 8, 8) for values in (one, other))
+    a, b = (values - values.mean((1, 2), keepdims=True) for values in (a, b[:, :, way]))  # a tint is no difference
+    weaker, stronger = sorted((_spread(a), _spread(b)))
+    return weaker < _COLOURLESS or _spread(a - b) < max(_COLOUR_NOISE, _COLOUR_APART * stronger)
+
+
+def _spread(colours: NDArray[np.float64]) -> float:
+    return float(np.sqrt((colours**2).sum(0).mean()))
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageFile
 
-from shoebox.data._kinds import ends_early, jpeg_scans, kind_in_words, kind_of
+from shoebox.data._floods import is_flood
+from shoebox.data._kinds import ends_early, jpeg_scans, kind_in_words, kind_of, scan_marks
 from shoebox.data._pixels import is_turned, small_copy, to_rgb, turn_upright
 from shoebox.data._truncated import truncated_files
 from shoebox.errors import ImageError
@@ -30,6 +32,7 @@ __all__ = [
     "DecodedImage",
     "ImageSource",
     "Truncated",
+    "check_image",
     "decode_image",
     "jpeg_bytes",
     "open_image",
@@ -41,7 +44,9 @@ MAX_PIXELS = 50_000_000
 MAX_MEMORY_BYTES = 300_000_000  # that decoding one picture may take
 _MAX_SCANS = 100  # real progressive JPEGs have 1 to 10; a bomb has thousands
 _MAX_SCANNED_PIXELS = 600_000_000  # scans times pixels; 2 to 3 ns each, so that 100 scans of 50 megapixels took 9 s
+_CHECKED_PX = 8
 _OVERHEAD_BYTES = 8_000_000
+_BLOCK_BYTES = 1 << 20  # a decoder is fed 64 kB at a time else, and asks for the rest of a block again and again
 _HARMLESS_PIXELS = 16_000_000  # at 17.5 bytes each, the most that any kind takes
 
 # Format -> the decoder's module and class.
@@ -84,11 +89,12 @@ def read_bytes(source: str | os.PathLike[str], *, name: str = "", max_bytes: int
     path = Path(source)
     name = name or path.name
     try:
-        size_bytes = path.stat().st_size
-        if not path.is_file():
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # before it is opened: a pipe would never answer
             raise ImageError("missing", f"{name!r} is not a file. Choose a picture file.")
-        _check_size(size_bytes, max_bytes, name)
-        return path.read_bytes()
+        _check_size(status.st_size, max_bytes, name)
+        with path.open("rb", buffering=0) as file:
+            return file.read()
     except FileNotFoundError:
         raise ImageError("missing", f"There is no file {name!r}. Check the name and the folder.") from None
     except (OSError, ValueError) as error:
@@ -133,6 +139,16 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
         return job.run(keep=True)
 
 
+def check_image(data: bytes, *, name: str = "picture", max_bytes: int = MAX_BYTES) -> tuple[str, int, int]:
+    """Format, width and height (as stored, in pixels) of a picture that can be decoded to its end.
+
+    Answers and raises as `decode_image` does, and keeps no picture: a JPEG is decoded in grey at an eighth of its size.
+    """
+    _check_size(len(data), max_bytes, name)
+    decoded = _Job(data, name, MAX_PIXELS, _CHECKED_PX, draft_mode="L").run(keep=False)
+    return decoded.format, decoded.width_px, decoded.height_px
+
+
 def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS,
                truncated: Truncated = "refuse") -> Image.Image:
     """An upright RGB picture from a path, bytes, a PIL image or a (H, W), (H, W, 3) or (H, W, 4) uint8 array.
@@ -155,11 +171,12 @@ def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: i
 
 def jpeg_bytes(image: Image.Image, *, side_px: int, quality: int = 85) -> bytes:
     """JPEG of a copy whose longer side is at most `side_px`; without metadata."""
-    copy = image.copy()
-    copy.thumbnail((side_px, side_px))
-    copy.info.clear()  # else a comment in the original would be written into the copy
+    if image.info or max(image.size) > side_px:
+        image = image.copy()
+        image.thumbnail((side_px, side_px))
+        image.info.clear()  # else a comment in the original would be written into the copy
     out = io.BytesIO()
-    copy.save(out, "JPEG", quality=quality)
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
@@ -171,17 +188,22 @@ class _Job:
     name: str
     max_pixels: int
     side_px: int | None
+    draft_mode: str = "RGB"
 
     def run(self, *, keep: bool) -> DecodedImage:
         kind = kind_of(self.data)
         decoder = _decoder(kind) if kind is not None else None
         if kind is None or decoder is None:
             raise _unknown_kind(self.data, kind, self.name)
-        marked = self.data.count(b"\xff\xda") if kind == "JPEG" else 0  # never fewer than its scans, and quicker
-        if marked > _MAX_SCANS:
-            self._refuse_scan_bomb(_MAX_SCANS)
+        if is_flood(self.data, kind):
+            raise ImageError("damaged", f"{self.name!r} is a {kind} in more small pieces than any real picture. "
+                             "Save it again with another program.")
         try:
+            marked = scan_marks(self.data, _MAX_SCANS + 1) if kind == "JPEG" else 0
+            if marked > _MAX_SCANS:
+                self._refuse_scan_bomb(_MAX_SCANS)
             with truncated_files(keep=keep), decoder(io.BytesIO(self.data)) as image:
+                image.decodermaxblock = _BLOCK_BYTES
                 size = image.size
                 self._make_it_fit(image, kind)
                 if marked * size[0] * size[1] > _MAX_SCANNED_PIXELS:
@@ -223,7 +245,7 @@ class _Job:
                 inside = _fit_inside(image.size, self.side_px)
                 target = min(target[0], inside[0]), min(target[1], inside[1])
             if target != image.size:
-                image.draft("RGB", target)
+                image.draft(self.draft_mode, target)
 
     def _check_result(self, image: Image.Image) -> None:
         """A decoder may find another size than the header's."""

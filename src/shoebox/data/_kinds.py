@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
+from itertools import islice
 
-__all__ = ["ends_early", "jpeg_scans", "kind_in_words", "kind_of"]
+__all__ = ["ends_early", "jpeg_scans", "kind_in_words", "kind_of", "scan_marks"]
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -43,7 +45,10 @@ _IN_WORDS = (
 )
 # After a marker's FF: anything but a stuffed zero, a restart or more fill bytes.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_BARE = {0x01, *range(0xD0, 0xD9)}  # TEM, RST0 to RST7 and SOI have no length
+_START_OF_SCAN = re.compile(rb"\xff\xda")
+_SOS, _EOI = 0xDA, 0xD9
+_BARE = {0x01, _EOI, *range(0xD0, 0xD9)}  # TEM, RST0 to RST7, SOI and EOI have no length
+_MAX_SEGMENTS = 50_000  # real files have a few hundred; a walk over 25 million took 15 s
 
 
 def kind_of(data: bytes) -> str | None:
@@ -70,23 +75,22 @@ def kind_in_words(data: bytes) -> str | None:
     return kind
 
 
+def scan_marks(data: bytes, most: int) -> int:
+    """How often a start of scan could stand in a JPEG, counted up to `most`: never fewer than `jpeg_scans` finds.
+
+    A third of the time that `bytes.count` takes, which tries every place where an FF stands.
+    """
+    return sum(1 for _ in islice(_START_OF_SCAN.finditer(data), most))
+
+
 def jpeg_scans(data: bytes, stop_after: int) -> int:
     """How many scans a JPEG's own stream has; counting ends after `stop_after`.
 
     Walks the markers as libjpeg does, so that previews within metadata, and whatever follows the end (a second
     picture, a film), do not count. Lower than the truth never: what cannot be walked has no further scan.
+    `ValueError` where there are more segments than any real file has.
     """
-    scans, position = 0, 2
-    while scans <= stop_after and (found := _MARKER.search(data, position)):
-        code, position = data[found.end() - 1], found.end()
-        if code == 0xD9:
-            break
-        if code in _BARE:
-            continue
-        scans += code == 0xDA
-        length = int.from_bytes(data[position:position + 2], "big")
-        position += max(2, length)
-    return scans
+    return sum(1 for _ in islice((code for code in _segments(data) if code == _SOS), stop_after + 1))
 
 
 def ends_early(data: bytes, kind: str) -> bool:
@@ -100,14 +104,26 @@ def _brands(data: bytes) -> list[bytes]:
 
 
 def _jpeg_ends_early(data: bytes) -> bool:
+    try:
+        return _EOI not in _segments(data)
+    except ValueError:
+        return False  # not cut off but broken
+
+
+def _segments(data: bytes) -> Iterator[int]:
+    """The marker code of each segment of a JPEG, until its end."""
     position = 2
-    while found := _MARKER.search(data, position):
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.search(data, position)
+        if found is None:
+            return
         code, position = data[found.end() - 1], found.end()
-        if code == 0xD9:
-            return False
         if code not in _BARE:
             position += max(2, int.from_bytes(data[position:position + 2], "big"))
-    return True
+        yield code
+        if code == _EOI:
+            return
+    raise ValueError(f"over {_MAX_SEGMENTS} segments")
 
 
 def _png_ends_early(data: bytes) -> bool:

@@ -19,6 +19,7 @@ _KEPT = 8
 _FLAT_STD = 2.0
 _SMALL_PX = 64
 _SIGNATURE_SIDE = 16
+_COLOUR_STEP = 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Looks:
         64 bits in hexadecimal, of the picture and its mirror image; empty for a picture that is nearly one colour,
         which would resemble every other such picture.
     signature : bytes
-        256 grey values, 16 x 16.
+        256 grey values, 16 x 16, then 64 of Cb and 64 of Cr, 8 x 8 each.
     """
 
     phash: str
@@ -59,25 +60,28 @@ class Looks:
     signature: bytes
 
 
-def looks(image: Image.Image) -> Looks:
-    """Hashes and signature of an upright RGB picture of at most 256 pixels a side."""
-    grey = image.convert("L")
+def looks(image: Image.Image, grey: Image.Image | None = None) -> Looks:
+    """Hashes and signature of an upright RGB picture of at most 256 pixels a side; `grey` is the same in mode L."""
+    grey = image.convert("L") if grey is None else grey
     small = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0), np.float64)
-    signature = grey.resize((_SIGNATURE_SIDE, _SIGNATURE_SIDE), Image.Resampling.BOX).tobytes()
+    tiny = image.resize((_SIGNATURE_SIDE, _SIGNATURE_SIDE), Image.Resampling.BOX)
+    colour = np.asarray(tiny.reduce(_COLOUR_STEP).convert("YCbCr"))
+    signature = tiny.convert("L").tobytes() + colour[..., 1].tobytes() + colour[..., 2].tobytes()
     if small.std() < _FLAT_STD:
         return Looks("", "", signature)
     return Looks(perceptual_hash(small), perceptual_hash(small[:, ::-1]), signature)
 
 
-def measure(image: Image.Image) -> Measures:
-    """Measure an upright RGB picture of at most 256 pixels a side."""
+def measure(image: Image.Image, grey: Image.Image | None = None) -> Measures:
+    """Measure an upright RGB picture of at most 256 pixels a side; `grey` is the same in mode L."""
+    grey = image.convert("L") if grey is None else grey
     shrink = max(1, round(max(image.size) / _SMALL_PX))
     small = image.reduce(shrink) if shrink > 1 else image
     edges = np.asarray(small.convert("L").filter(ImageFilter.FIND_EDGES), np.float32)
     brightness = _brightness(np.asarray(small, np.float32)).ravel()
     places = brightness.size * 5 // 100, brightness.size * 99 // 100
     light, dark = np.partition(brightness, places)[list(places)]
-    return Measures(float(dark), float(light), float(edges.std()), float(image.convert("L").entropy()))
+    return Measures(float(dark), float(light), float(edges.std()), float(grey.entropy()))
 
 
 def perceptual_hash(grey: NDArray[np.float64]) -> str:

@@ -152,7 +152,8 @@ def read_file(found: FoundFile, truncated: Truncated = "refuse") -> _Read | Skip
         decoded = decode_image(data, name=found.path, side_px=THUMBNAIL_PX, truncated=truncated)
     except ImageError as error:
         return Skipped(found.path, error.cause, str(error), found.size_bytes, found.mtime_ns)
-    image_id, seen, measures = sha256_bytes(data), looks(decoded.image), measure(decoded.image)
+    image_id, grey = sha256_bytes(data), decoded.image.convert("L")
+    seen, measures = looks(decoded.image, grey), measure(decoded.image, grey)
     record = ImageRecord(
         found.path, image_id, found.label, found.side or "train", "", decoded.width_px, decoded.height_px, len(data),
         found.mtime_ns, decoded.format + CUT_OFF * decoded.partly_there, measures.dark, measures.light,

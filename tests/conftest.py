@@ -15,8 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Playwright keeps an event loop running in the main thread until the session ends: its tests come last.
 
-    With that loop running no other test can call `asyncio.run`, and Python 3.11 loses count of its recursion depth when
-    pytest parses a failed test's source.
+    With that loop running no other test can call `asyncio.run`.
     """
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 

@@ -93,7 +93,7 @@ class Collecting:
             await asyncio.gather(watcher, return_exceptions=True)
             self._results.put_nowait(None)
             self._searcher.shutdown(wait=False, cancel_futures=True)
-            await asyncio.wait([writer])
+            await asyncio.gather(writer, return_exceptions=True)  # what it raises comes below, or has ended the work
             self._threads.shutdown()
             self._writer.shutdown()
         writer.result()

@@ -28,15 +28,17 @@ function belief(className, label, probability) {
 /**
  * A card for one picture. It is told its state and never asks.
  * @param {Item} item
- * @param {string} url
+ * @param {HTMLImageElement | undefined} image
  */
-export function createCard(item, url) {
+export function createCard(item, image) {
   const row = element("div", "sbx-row", "", { role: "row" });
-  const card = element("div", "sbx-card", "", { role: "gridcell", tabindex: "-1" });
+  const card = element("div", "sbx-card", "", { role: "gridcell" });
   card.dataset.path = item.path;
   const picture = element("div", "sbx-picture");
-  if (url) picture.append(element("img", "", "", { src: url, alt: fileName(item.path), draggable: "false" }));
-  else picture.append(element("span", "sbx-no-picture", "no picture"));
+  if (image) {
+    image.alt = fileName(item.path);
+    picture.append(image);
+  } else picture.append(element("span", "sbx-no-picture", "no picture"));
   picture.append(createTags(item));
   const select = button("select", "Select (s)", [icon("select")], "sbx-select-one");
   const look = button("close_look", "Full size (f)", [icon("close_look")], "sbx-close-look");
@@ -60,10 +62,26 @@ export function createCard(item, url) {
   );
   card.append(picture, lines, reason, strip, trouble, actions);
   row.append(card);
+  const reached = [card, ...card.querySelectorAll("button")];
 
   let shown = "";
+  let tabindex = "";
+  /** @param {boolean} current */
+  function setTab(current) {
+    const wanted = current ? "0" : "-1";
+    if (tabindex === wanted) return;
+    tabindex = wanted;
+    for (const node of reached) node.setAttribute("tabindex", tabindex);
+  }
+  setTab(false); // here, where it costs nothing: later it is a new style for each of them
+
   return {
-    row, card, strip, evidence: item.evidence,
+    row, card, strip, evidence: item.evidence, setTab,
+    /** Leave the page; the image may go to another card. */
+    remove() {
+      row.remove();
+      image?.remove();
+    },
     /** @param {boolean} selected */
     mark(selected) {
       card.classList.toggle("sbx-selected", selected);

@@ -97,18 +97,18 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     for (const [index, card] of cards) if (!wished.has(index)) dropCard(index, card); // first, so that none has to move
     items.forEach(({ one, item }, order) => {
       if (!item || !wished.delete(item.index)) return;
-      const url = pages.urls.of(item.image_id);
+      const url = pages.pictures.url(item.image_id);
       let card = cards.get(item.index);
       if (card && (card.url !== url || card.card.dataset.path !== item.path)) card = dropCard(item.index, card);
-      if (!card) cards.set(item.index, card = { ...createCard(item, url), url });
+      if (!card) cards.set(item.index, card = { ...createCard(item, pages.pictures.image(item.image_id)), url });
       stand(card.row, one);
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
-    // Never to the notebook, where the next key would mean something else
-    if (had && !hasFocus()) (cardOf(current)?.card ?? grid).focus({ preventScroll: true });
     drawDecisions();
     drawTabs();
+    // Never to the notebook, where the next key would mean something else
+    if (had && !hasFocus()) (cardOf(current)?.card ?? grid).focus({ preventScroll: true });
     if (shown.includes(wanted) && pages.item(wanted)) focus(/** @type {Item} */ (pages.item(wanted)).path);
     pages.want(visiblePages());
     markReady(revision);
@@ -116,7 +116,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
 
   /** @param {number} index @param {ReturnType<typeof createCard>} card @returns {undefined} */
   function dropCard(index, card) {
-    card.row.remove();
+    card.remove();
     cards.delete(index);
   }
 
@@ -148,19 +148,15 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
 
   /** Only the current card and its buttons are reached with Tab. */
   function drawTabs() {
-    for (const { card } of cards.values()) {
-      const tabindex = card.dataset.path === current ? "0" : "-1";
-      if (card.dataset.tab === tabindex) continue;
-      card.dataset.tab = tabindex;
-      for (const node of [card, ...card.querySelectorAll("button")]) node.setAttribute("tabindex", tabindex);
-    }
+    for (const { card, setTab } of cards.values()) setTab(card.dataset.path === current);
   }
 
   /** Tests and benchmarks read `data-state`: everything in the window is drawn. */
   function markReady(/** @type {number} */ revision) {
     const mine = (turn += 1);
-    const missing = shown.some((one) => !pages.item(one));
-    const images = [...grid.querySelectorAll("img")];
+    const items = shown.map((one) => pages.item(one));
+    const missing = items.some((item) => !item);
+    const opening = pages.pictures.opening(items.flatMap((item) => item?.image_id ?? []));
     const done = () => {
       if (mine !== turn || signal.aborted) return;
       root.dataset.state = "ready";
@@ -170,9 +166,9 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     };
     root.dataset.page = String(page);
     root.dataset.revision = String(revision);
-    if (!missing && images.every((image) => image.complete)) return done();
+    if (!missing && opening.length === 0) return done();
     root.dataset.state = "loading";
-    if (!missing) Promise.all(images.map((image) => image.decode().catch(() => {}))).then(done);
+    if (!missing) Promise.all(opening).then(done);
     return undefined;
   }
 
@@ -257,7 +253,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     card: (path) => cardOf(path)?.card,
     drawDecisions,
     /** @param {string} path */
-    url: (path) => pages.urls.of(pages.item(pages.placeOf(path))?.image_id ?? ""),
+    url: (path) => pages.pictures.url(pages.item(pages.placeOf(path))?.image_id ?? ""),
 
     /** Bring everything up to the snapshot. @param {boolean} wantFocus even if the focus was elsewhere */
     draw(wantFocus) {

@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * The pictures near the place where a person looks: pages of the queue, with object URLs of their thumbnails.
+ * The pictures near the place where a person looks: pages of the queue, with their thumbnails.
  * Pages far away are forgotten, so that a walk through 50,000 pictures needs no more memory than one page does.
  *
  * @typedef {import("./words.js").Item} Item
  * @typedef {import("./words.js").Snapshot} Snapshot
  */
 
-import { createUrls } from "./urls.js";
+import { createPictures } from "./pictures.js";
 
 const NEAR_PAGES = 3; // kept on each side of those that are looked at
 
@@ -17,7 +17,7 @@ const NEAR_PAGES = 3; // kept on each side of those that are looked at
  * @param {AbortSignal} signal
  */
 export function createPages(ask, changed, signal) {
-  const urls = createUrls(signal);
+  const pictures = createPictures(signal);
   /** @type {Map<number, {items: Item[], fresh: boolean}>} */
   const pages = new Map();
   let queue = -1;
@@ -27,20 +27,20 @@ export function createPages(ask, changed, signal) {
   /** @type {number[]} */
   let wanted = [];
 
-  /** @param {number} page @param {Item[]} items @param {(DataView | undefined)[]} pictures @param {boolean} fresh */
-  function store(page, items, pictures, fresh) {
-    items.forEach((item, order) => urls.add(item.image_id, pictures[order]));
+  /** @param {number} page @param {Item[]} items @param {(DataView | undefined)[]} bytes @param {boolean} fresh */
+  function store(page, items, bytes, fresh) {
+    items.forEach((item, order) => pictures.add(item.image_id, bytes[order]));
     pages.set(page, { items, fresh });
   }
 
   /** @param {Item[]} items */
-  const drawable = (items) => items.every((item) => urls.has(item.image_id));
+  const drawable = (items) => items.every((item) => pictures.has(item.image_id));
 
   function forget() {
     const low = Math.min(...wanted) - NEAR_PAGES;
     const high = Math.max(...wanted) + NEAR_PAGES;
     for (const page of [...pages.keys()]) if (page < low || page > high) pages.delete(page);
-    urls.keepOnly(new Set([...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id))));
+    pictures.keepOnly(new Set([...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id))));
   }
 
   /** One request at a time: whoever scrolls fast gets the pages where they stop, not all on the way. */
@@ -65,7 +65,7 @@ export function createPages(ask, changed, signal) {
   }
 
   return {
-    urls,
+    pictures,
     /** What the kernel says of the page that it knows. @param {Snapshot} now @param {Record<string, DataView>} thumbnails */
     take(now, thumbnails) {
       size = now.page_size;

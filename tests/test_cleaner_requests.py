@@ -54,6 +54,17 @@ class TestLooking:
         assert ask(cleaner, "look", page=1, pictures=False)["buffers"] == []
         assert ask(cleaner, "look", page=99)["items"] == []
 
+    def test_a_glance_at_another_view_turns_nothing_and_is_what_turning_shows(self, cleaner):
+        before = cleaner.snapshot
+        reply = ask(cleaner, "glance", label="grizzly", page=0)
+        assert len(reply["buffers"]) == 5 and all(jpeg.startswith(b"\xff\xd8") for jpeg in reply["buffers"])
+        assert cleaner.snapshot == before and cleaner._review.view.label is None
+        assert ask(cleaner, "glance", label="grizzly", page=0, pictures=False)["buffers"] == []
+        ask(cleaner, "view", label="grizzly", page=0)
+        assert reply["glance"].items() <= cleaner.snapshot.items()
+        cleaner.decide(cleaner.snapshot["items"][0]["path"], "keep")
+        assert ask(cleaner, "glance", label="black", page=0)["glance"]["line"] == cleaner.snapshot["line"]
+
     def test_thumbnails_are_those_of_the_scan_as_they_are(self, cleaner, ds):
         assert cleaner.thumbnails == ds.thumbnails(paths(cleaner)[:5])
 
@@ -75,7 +86,7 @@ class TestLooking:
         ("like", {"path": "no/such.jpg"}), ("between", {"first": "x"}), ("close_look", {"path": "/etc/passwd"}),
         ("look", {"page": -1}), ("decide_many", {"paths": ["x"], "decision": "keep"}),
         ("decide", {"path": 7, "decision": "keep", "seen": 0}), ("view", {"issue_kind": "dark"}),
-        ("view", {"suggested": "polar"}), ("view", {"source": "x"}),
+        ("view", {"suggested": "polar"}), ("view", {"source": "x"}), ("glance", {"label": "polar"}),
     ])
     def test_what_does_not_fit_is_refused(self, cleaner, ds, kind, fields):
         before = cleaner.snapshot

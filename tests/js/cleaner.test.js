@@ -4,6 +4,7 @@ import { test } from "node:test";
 
 import { KEYS, accepted, chosen, labelKeys, matching, moved, nextOpen, wishOf } from "./cleaner/keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./cleaner/layout.js";
+import { neighbours, stateOf, viewOf, wishedView } from "./cleaner/views.js";
 import { agrees, counted, fileName, kindWords, number, percent } from "./cleaner/words.js";
 
 test("columns fill the width exactly and are never narrower than asked, except on the narrowest screens", () => {
@@ -83,4 +84,28 @@ test("words", () => {
   assert.equal(kindWords("some_new_kind"), "some new kind");
   assert.deepEqual(matching(["Café", "Eis-Café"], "CAFÉ"), ["Café", "Eis-Café"]);
   assert.equal(labelKeys(["a", "b"])[0].keys.join(""), "ab");
+});
+
+test("the classes beside the one that is shown, the next ones first", () => {
+  const classes = ["a", "b", "c", "d", "e"].map((label) => ({ label, total: 1, decided: 0 }));
+  assert.deepEqual(neighbours({ classes, label: null }), ["a", "b"]);
+  assert.deepEqual(neighbours({ classes, label: "a" }), ["b", null, "c"]);
+  assert.deepEqual(neighbours({ classes, label: "c" }), ["d", "b", "e", "a"]);
+  assert.deepEqual(neighbours({ classes, label: "e" }), ["d", "c"]);
+  assert.deepEqual(neighbours({ classes, label: "gone" }), []);
+});
+
+test("a wish changes the filters that it names, and nothing else", () => {
+  const now = { label: "a", suggested: null, kind: "dark", source: null, side: null, status: "all", page: 3 };
+  assert.equal(wishedView(now, { page: 0 }), viewOf(now));
+  assert.equal(wishedView(now, { label: null, page: 0 }), viewOf({ ...now, label: null }));
+  assert.equal(wishedView(now, { issue_kind: null }), viewOf({ ...now, kind: null }));
+  assert.notEqual(wishedView(now, { side: "valid" }), viewOf(now));
+});
+
+test("a decision, here or elsewhere, and a file that is gone make another state", () => {
+  const now = { line: 4, counts: { total: 9, decided: 2, gone: 0 } };
+  assert.equal(stateOf(now), stateOf({ ...now, revision: 9, page: 2 }));
+  assert.notEqual(stateOf(now), stateOf({ ...now, line: 5 }));
+  assert.notEqual(stateOf(now), stateOf({ ...now, counts: { total: 8, decided: 2, gone: 1 } }));
 });

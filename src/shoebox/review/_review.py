@@ -187,6 +187,11 @@ class Review:
                 self.queue_number += 1
             return shown
 
+    def glance(self, view: View) -> tuple[Snapshot, int]:
+        """What another view would show, and the number of the journal's last line in it. The view stays as it is."""
+        with self._lock:
+            return show(self._columns, self._states, self._gone_mask, self._stands, view), self._read
+
     def page(self, number: int) -> tuple[Item, ...]:
         """The pictures of another page of the queue that `current` saw last, from 0; empty past the end."""
         with self._lock:

@@ -6,7 +6,6 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, cast, get_args
 
 import anywidget
@@ -14,9 +13,9 @@ import traitlets
 
 from shoebox.data import ApplyResult, ConflictError, Dataset, Decision, Plan
 from shoebox.errors import DatasetError
-from shoebox.review import Review, View
+from shoebox.review import Review
 from shoebox.types import DecisionKind, Issue
-from shoebox.widgets._looking import known_path, known_paths, looking
+from shoebox.widgets._looking import known_path, known_paths, looking, wished_view
 from shoebox.widgets._messages import Desk, Reply, Request
 from shoebox.widgets._modules import join_modules
 from shoebox.widgets._watch import Watch
@@ -254,7 +253,7 @@ class Cleaner(anywidget.AnyWidget):
 
     def _on_view(self, request: Request) -> Reply:
         with self._lock:
-            self._review.view = _changed(self._review, request)
+            self._review.view = wished_view(self._review, request)
             self._refresh()
         return self._reply()
 
@@ -281,20 +280,6 @@ class Cleaner(anywidget.AnyWidget):
 
     def _reply(self, **fields: Any) -> Reply:
         return Reply({**fields, "revision": self._revision})
-
-
-def _changed(review: Review, request: Request) -> View:
-    """The view with the filters and the page that a request names; the others stay."""
-    fields, view = request.fields, review.view
-    choices = {"label": review.labels, "suggested": review.classes, "issue_kind": review.kinds,
-               "source": review.sources, "side": ("train", "valid")}
-    for name, known in choices.items():
-        if name in fields:
-            value = None if fields[name] is None else request.one_of(name, known)
-            view = replace(view, **cast(Any, {name.removeprefix("issue_"): value}))
-    if "status" in fields:
-        view = replace(view, status=cast(Any, request.one_of("status", ("all", "undecided", "decided"))))
-    return replace(view, page=request.integer("page")) if "page" in fields else view
 
 
 def _told(decision: Decision) -> dict[str, Any]:

@@ -9,6 +9,7 @@
  * @typedef {import("./cleaner/words.js").Snapshot} Snapshot
  */
 
+import { createAhead } from "./cleaner/ahead.js";
 import { createChooser } from "./cleaner/chooser.js";
 import { createCloseLook } from "./cleaner/closelook.js";
 import { createDeciding } from "./cleaner/deciding.js";
@@ -17,6 +18,7 @@ import { createGrid } from "./cleaner/grid.js";
 import { accepted, chosen, wishOf } from "./cleaner/keys.js";
 import { MOVE_TIMEOUT_MS, createLine } from "./cleaner/line.js";
 import { createPanel } from "./cleaner/panel.js";
+import { createPictures } from "./cleaner/pictures.js";
 import { createPresence } from "./cleaner/presence.js";
 import { createQuestion } from "./cleaner/question.js";
 import { createSelection } from "./cleaner/selection.js";
@@ -39,10 +41,12 @@ function render({ model, el }) {
   const ask = createLine(model, signal);
   /** @type {import("./cleaner/grid.js").Local} */
   const local = { pending: new Map(), errors: new Map(), selected: new Set() };
-  const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
+  const pictures = createPictures(signal);
+  const ahead = createAhead(model, ask, pictures, schedule, signal);
+  const { snapshot } = ahead;
   const turned = (/** @type {number} */ page) => drawPager(frame, snapshot(), page);
   const follow = (/** @type {number} */ page) => { ask("view", { page }).catch(() => {}); };
-  const grid = createGrid(root, frame.grid, model, local, ask, { turned, follow }, signal);
+  const grid = createGrid(root, frame.grid, { snapshot, thumbnails: () => model.get("thumbnails"), pictures }, local, ask, { turned, follow, settled: ahead.prepare }, signal);
   const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
   const chooser = createChooser(root, () => model.get("classes"), signal);
   const closeLook = createCloseLook(root, (path) => grid.focus(path), signal);
@@ -86,7 +90,7 @@ function render({ model, el }) {
   async function view(wish) {
     try {
       selection.clear();
-      await ask("view", wish);
+      await ahead.turn(wish);
       say("");
     } catch (error) {
       complain(error, "The page was not turned");

@@ -5,7 +5,6 @@
  *
  * @typedef {import("./words.js").Item} Item
  * @typedef {import("./words.js").Kind} Kind
- * @typedef {import("./words.js").Model} Model
  * @typedef {import("./words.js").Snapshot} Snapshot
  * @typedef {{pending: Map<string, {kind: string, label: string | null}>, errors: Map<string, string>,
  *   selected: Set<string>}} Local decisions on their way to the kernel, those that did not arrive, and what is selected
@@ -16,6 +15,7 @@ import { moved, nextOpen } from "./keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./layout.js";
 import { createPages } from "./pages.js";
 import { createStrips } from "./strips.js";
+import { viewOf } from "./views.js";
 import { undecided } from "./words.js";
 
 const PAGE_FOLLOWS_MS = 200; // after the last scroll
@@ -23,18 +23,19 @@ const PAGE_FOLLOWS_MS = 200; // after the last scroll
 /**
  * @param {HTMLElement} root
  * @param {HTMLElement} grid
- * @param {Model} model
+ * @param {{snapshot: () => Snapshot, thumbnails: () => Record<string, DataView>,
+ *   pictures: ReturnType<typeof import("./pictures.js").createPictures>}} source
  * @param {Local} local
  * @param {(kind: string, fields?: Record<string, any>) => Promise<any>} ask
- * @param {{turned: (page: number) => void, follow: (page: number) => void}} tell which page a person looks at: the
- *   frame at once, the kernel a little later
+ * @param {{turned: (page: number) => void, follow: (page: number) => void, settled: () => void}} tell which page a
+ *   person looks at: the frame at once, the kernel a little later; and when all that is near is here
  * @param {AbortSignal} signal
  */
-export function createGrid(root, grid, model, local, ask, { turned, follow }, signal) {
+export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local, ask, { turned, follow, settled }, signal) {
   const space = grid.appendChild(document.createElement("div"));
   space.className = "sbx-space";
   space.setAttribute("role", "presentation");
-  const pages = createPages(ask, (one) => { if (visiblePages().includes(one)) drawWindow(); }, signal);
+  const pages = createPages(ask, pictures, (one) => { if (visiblePages().includes(one)) drawWindow(); }, () => root.dataset.state === "ready" && settled(), signal);
   const strips = createStrips(ask, signal);
   /** @type {Map<number, ReturnType<typeof createCard>>} */
   const cards = new Map(); // by the picture's place in the ranking
@@ -52,7 +53,6 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   /** @type {number[]} */
   let shown = []; // the places whose cards exist
 
-  const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
   const count = () => snapshot().counts.shown;
   const active = () => /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
   const hasFocus = () => grid.contains(active());
@@ -97,10 +97,10 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     for (const [index, card] of cards) if (!wished.has(index)) dropCard(index, card); // first, so that none has to move
     items.forEach(({ one, item }, order) => {
       if (!item || !wished.delete(item.index)) return;
-      const url = pages.pictures.url(item.image_id);
+      const url = pictures.url(item.image_id);
       let card = cards.get(item.index);
       if (card && (card.url !== url || card.card.dataset.path !== item.path)) card = dropCard(item.index, card);
-      if (!card) cards.set(item.index, card = { ...createCard(item, pages.pictures.image(item.image_id)), url });
+      if (!card) cards.set(item.index, card = { ...createCard(item, pictures.image(item.image_id)), url });
       stand(card.row, one);
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
@@ -156,7 +156,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     const mine = (turn += 1);
     const items = shown.map((one) => pages.item(one));
     const missing = items.some((item) => !item);
-    const opening = pages.pictures.opening(items.flatMap((item) => item?.image_id ?? []));
+    const opening = pictures.opening(items.flatMap((item) => item?.image_id ?? []));
     const done = () => {
       if (mine !== turn || signal.aborted) return;
       root.dataset.state = "ready";
@@ -253,16 +253,16 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     card: (path) => cardOf(path)?.card,
     drawDecisions,
     /** @param {string} path */
-    url: (path) => pages.pictures.url(pages.item(pages.placeOf(path))?.image_id ?? ""),
+    url: (path) => pictures.url(pages.item(pages.placeOf(path))?.image_id ?? ""),
 
     /** Bring everything up to the snapshot. @param {boolean} wantFocus even if the focus was elsewhere */
     draw(wantFocus) {
       const now = snapshot();
       const had = hasFocus();
-      const view = JSON.stringify([now.label, now.suggested, now.kind, now.source, now.side, now.status]);
+      const view = viewOf(now);
       const fresh = view !== drawnView;
       if (fresh) pages.clear();
-      pages.take(now, model.get("thumbnails"));
+      pages.take(now, thumbnails());
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
       measure();
       lookAgain();

@@ -7,23 +7,23 @@
  * @typedef {import("./words.js").Snapshot} Snapshot
  */
 
-import { createPictures } from "./pictures.js";
-
 const NEAR_PAGES = 3; // kept on each side of those that are looked at
 
 /**
  * @param {(kind: string, fields: Record<string, any>) => Promise<any>} ask
+ * @param {ReturnType<typeof import("./pictures.js").createPictures>} pictures
  * @param {(page: number) => void} changed called when pictures have come
+ * @param {() => void} settled called when nothing more is wanted
  * @param {AbortSignal} signal
  */
-export function createPages(ask, changed, signal) {
-  const pictures = createPictures(signal);
+export function createPages(ask, pictures, changed, settled, signal) {
   /** @type {Map<number, {items: Item[], fresh: boolean}>} */
   const pages = new Map();
   let queue = -1;
   let revision = -1;
   let size = 1;
   let looking = false;
+  let era = 0; // grows when another queue begins
   /** @type {number[]} */
   let wanted = [];
 
@@ -40,18 +40,21 @@ export function createPages(ask, changed, signal) {
     const low = Math.min(...wanted) - NEAR_PAGES;
     const high = Math.max(...wanted) + NEAR_PAGES;
     for (const page of [...pages.keys()]) if (page < low || page > high) pages.delete(page);
-    pictures.keepOnly(new Set([...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id))));
+    pictures.keep("pages", [...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id)));
   }
 
   /** One request at a time: whoever scrolls fast gets the pages where they stop, not all on the way. */
   async function fetchNext() {
     const page = wanted.find((one) => !pages.get(one)?.fresh);
-    if (looking || page === undefined || signal.aborted) return;
+    if (looking || signal.aborted) return;
+    if (page === undefined) return settled();
     looking = true;
+    const own = era;
     const known = pages.has(page) && drawable(pages.get(page)?.items ?? []);
     let again = true;
     try {
       const reply = await ask("look", { page, pictures: !known });
+      if (own !== era) return; // of the queue before
       again = reply.queue === queue; // else the news of another queue is on its way
       store(page, reply.items, reply.buffers, again && (!known || drawable(reply.items)));
       forget();
@@ -65,7 +68,6 @@ export function createPages(ask, changed, signal) {
   }
 
   return {
-    pictures,
     /** What the kernel says of the page that it knows. @param {Snapshot} now @param {Record<string, DataView>} thumbnails */
     take(now, thumbnails) {
       size = now.page_size;
@@ -77,6 +79,7 @@ export function createPages(ask, changed, signal) {
     /** A new queue begins: nothing of the old one is shown any more. */
     clear() {
       pages.clear();
+      era += 1;
     },
     /** @param {number} place in the queue @returns {Item | undefined} */
     item: (place) => pages.get(Math.floor(place / size))?.items[place % size],

@@ -11,6 +11,8 @@ export function createPictures(signal) {
   const urls = createUrls(signal);
   /** @type {Map<string, {image: HTMLImageElement, opened: Promise<void> | null}>} */
   const pictures = new Map();
+  /** @type {Map<string, string[]>} */
+  const wanted = new Map(); // by who wants them
 
   return {
     /** @param {string} key @param {DataView | undefined} bytes */
@@ -34,10 +36,12 @@ export function createPictures(signal) {
     },
     /** What those of these that are not open yet wait for. @param {string[]} keys */
     opening: (keys) => keys.flatMap((key) => pictures.get(key)?.opened ?? []),
-    /** Give back all but these. @param {Set<string>} wanted */
-    keepOnly(wanted) {
-      urls.keepOnly(wanted);
-      for (const key of [...pictures.keys()]) if (!wanted.has(key)) pictures.delete(key);
+    /** Give back all but these and those that another one keeps. @param {string} who @param {string[]} keys */
+    keep(who, keys) {
+      wanted.set(who, keys);
+      const kept = new Set([...wanted.values()].flat());
+      urls.keepOnly(kept);
+      for (const key of [...pictures.keys()]) if (!kept.has(key)) pictures.delete(key);
     },
   };
 }

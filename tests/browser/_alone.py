@@ -106,4 +106,5 @@ def draw(page: Page, tmp_path: Path, n: int = 6, classes: list[str] | None = Non
 
 def sent(page: Page) -> list[dict[str, Any]]:
     """What was asked for, without what the page asks by itself."""
-    return [wish for wish in page.evaluate("kernel.live.sent") if wish["kind"] not in ("watch", "look", "strips", "glance")]
+    by_itself = ("watch", "look", "strips", "glance")
+    return [wish for wish in page.evaluate("kernel.live.sent") if wish["kind"] not in by_itself]

@@ -23,8 +23,9 @@ SERVE = """
   };
   kernel.answerView = ({ id, label }) => {
     const now = kernel.traits.snapshot;
-    kernel.set({ snapshot: { ...seen(label, those(label)), line: now.line, revision: now.revision + 1, queue: now.queue + 1 } });
-    kernel.hear("msg:custom", { id, ok: true, revision: now.revision + 1 });
+    const revision = now.revision + 1;
+    kernel.set({ snapshot: { ...seen(label, those(label)), line: now.line, revision, queue: now.queue + 1 } });
+    kernel.hear("msg:custom", { id, ok: true, revision });
   };
 }
 """
@@ -36,7 +37,8 @@ def first(alone: Page, tmp_path: Path) -> str:
     path = draw(alone, tmp_path)[0]
     picture = list((tmp_path / "d" / path).read_bytes())
     alone.evaluate(SERVE, [path, picture])
-    alone.evaluate("kernel.set({ snapshot: { ...kernel.traits.snapshot, revision: kernel.traits.snapshot.revision + 1 } })")
+    alone.evaluate("const { snapshot } = kernel.traits;"
+                   "kernel.set({ snapshot: { ...snapshot, revision: snapshot.revision + 1 } })")
     return path
 
 

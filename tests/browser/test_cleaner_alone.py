@@ -13,6 +13,7 @@ from _cleaner import card, ready
 from playwright.sync_api import Page, expect
 from tests._pictures import draw as picture
 
+
 def test_a_silent_kernel_is_told_after_five_seconds_and_a_late_answer_clears_it(alone: Page, tmp_path: Path) -> None:
     first = draw(alone, tmp_path)[0]
     card(alone, 1).focus()

@@ -4,6 +4,7 @@ import { test } from "node:test";
 
 import { KEYS, accepted, chosen, labelKeys, matching, moved, nextOpen, wishOf } from "./cleaner/keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./cleaner/layout.js";
+import { createPages } from "./cleaner/pages.js";
 import { neighbours, stateOf, viewOf, wishedView } from "./cleaner/views.js";
 import { agrees, counted, fileName, kindWords, number, percent } from "./cleaner/words.js";
 
@@ -108,4 +109,42 @@ test("a decision, here or elsewhere, and a file that is gone make another state"
   assert.equal(stateOf(now), stateOf({ ...now, revision: 9, page: 2 }));
   assert.notEqual(stateOf(now), stateOf({ ...now, line: 5 }));
   assert.notEqual(stateOf(now), stateOf({ ...now, counts: { total: 8, decided: 2, gone: 1 } }));
+});
+
+test("whoever decides faster than pages are brought up to date still gets the next page", async () => {
+  const asked = [];
+  /** @type {((reply: any) => void)[]} */
+  const waiting = [];
+  const ask = (_, { page }) => new Promise((answer) => { asked.push(page); waiting.push(() => answer({ queue: 1, items: [{ path: `${page}`, image_id: `${page}` }], buffers: [] })); });
+  const pictures = { add() {}, has: () => true, keep() {} };
+  const signal = new AbortController().signal;
+  const pages = createPages(ask, pictures, () => {}, () => {}, signal);
+  const answer = async () => { waiting.shift()?.(); await new Promise(setImmediate); };
+  const snapshot = (revision) => ({ page: 0, page_size: 1, pages: 9, queue: 1, revision, items: [{ path: "0", image_id: "0" }] });
+  pages.take(snapshot(1), {});
+  pages.want([0, 1]);
+  await answer();
+  for (let revision = 2; revision < 6; revision += 1) { // each decision makes every page old
+    pages.take(snapshot(revision), {});
+    pages.want([1, 0, 2]);
+    await answer();
+  }
+  assert.ok(asked.slice(0, 4).includes(2), `asked for ${asked}`);
+  assert.equal(pages.item(2)?.path, "2");
+});
+
+test("what was asked for in the queue before is not taken for the new one", async () => {
+  const asked = [];
+  let reply = (/** @type {any} */ _) => {};
+  const ask = (_, { page }) => new Promise((answer) => { asked.push(page); reply = answer; });
+  const pages = createPages(ask, { add() {}, has: () => true, keep() {} }, () => {}, () => {}, new AbortController().signal);
+  const snapshot = { page: 0, page_size: 1, pages: 9, queue: 1, revision: 1, items: [{ path: "old 0", image_id: "0" }] };
+  pages.take(snapshot, {});
+  pages.want([0, 1]);
+  pages.clear();
+  pages.take({ ...snapshot, items: [{ path: "new 0", image_id: "1" }] }, {});
+  reply({ queue: 1, items: [{ path: "old 1", image_id: "2" }], buffers: [] });
+  await new Promise(setImmediate);
+  assert.equal(pages.item(1), undefined);
+  assert.deepEqual(asked, [1, 1], "and is asked for again");
 });

@@ -53,8 +53,8 @@ def looking(review: Review) -> dict[str, Handler]:
     def confusion(request: Request) -> Reply:
         return Reply(review.confusion())
 
-    return {"look": look, "glance": glance, "strips": strips, "between": between, "like": like, "close_look": close_look,
-            "confusion": confusion}
+    return {"look": look, "glance": glance, "strips": strips, "between": between, "like": like,
+            "close_look": close_look, "confusion": confusion}
 
 
 def known_path(request: Request, review: Review, name: str = "path") -> str:

@@ -43,9 +43,13 @@ export function createPages(ask, pictures, changed, settled, signal) {
     pictures.keep("pages", [...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id)));
   }
 
-  /** One request at a time: whoever scrolls fast gets the pages where they stop, not all on the way. */
+  /**
+   * One request at a time: whoever scrolls fast gets the pages where they stop, not all on the way. What is not here
+   * comes before what is only old: whoever decides fast makes all pages old with each key, and must not come to the
+   * end of a page before the next one is here.
+   */
   async function fetchNext() {
-    const page = wanted.find((one) => !pages.get(one)?.fresh);
+    const page = wanted.find((one) => !pages.has(one)) ?? wanted.find((one) => !pages.get(one)?.fresh);
     if (looking || signal.aborted) return;
     if (page === undefined) return settled();
     looking = true;

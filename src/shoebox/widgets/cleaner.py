@@ -17,7 +17,7 @@ from shoebox.review import Review
 from shoebox.types import DecisionKind, Issue
 from shoebox.widgets._looking import known_path, known_paths, looking, wished_view
 from shoebox.widgets._messages import Desk, Reply, Request
-from shoebox.widgets._modules import join_modules
+from shoebox.widgets._modules import join_modules, join_styles
 from shoebox.widgets._watch import Watch
 
 __all__ = ["Cleaner"]
@@ -77,7 +77,7 @@ class Cleaner(anywidget.AnyWidget):
     """
 
     _esm = join_modules(_STATIC / "cleaner.js")
-    _css = _STATIC / "cleaner.css"
+    _css = join_styles(_STATIC / "cleaner.css")
 
     snapshot = traitlets.Dict().tag(sync=True)
     thumbnails = traitlets.Dict().tag(sync=True)

@@ -13,6 +13,7 @@ import { createAhead } from "./cleaner/ahead.js";
 import { createChooser } from "./cleaner/chooser.js";
 import { createCloseLook } from "./cleaner/closelook.js";
 import { createDeciding } from "./cleaner/deciding.js";
+import { createDrawing, mount } from "./cleaner/drawing.js";
 import { createFrame, drawComparison, drawCounts, drawPager } from "./cleaner/frame.js";
 import { createGrid } from "./cleaner/grid.js";
 import { accepted, chosen, wishOf } from "./cleaner/keys.js";
@@ -42,7 +43,8 @@ function render({ model, el }) {
   /** @type {import("./cleaner/grid.js").Local} */
   const local = { pending: new Map(), errors: new Map(), selected: new Set() };
   const pictures = createPictures(signal);
-  const ahead = createAhead(model, ask, pictures, schedule, signal);
+  const drawing = createDrawing(model, TRAITS, draw, signal);
+  const ahead = createAhead(model, ask, pictures, drawing.schedule, signal);
   const { snapshot } = ahead;
   const turned = (/** @type {number} */ page) => drawPager(frame, snapshot(), page);
   const follow = (/** @type {number} */ page) => { ask("view", { page }).catch(() => {}); };
@@ -55,7 +57,6 @@ function render({ model, el }) {
   const presence = createPresence(frame.who, ask, signal);
   frame.grid.before(selection.bar, question.box);
   let wantFocus = false;
-  let dirty = false;
 
   /** @param {string} sentence @param {"" | "error"} [kind] */
   function say(sentence, kind = "") {
@@ -64,15 +65,7 @@ function render({ model, el }) {
     frame.alarm.textContent = kind === "error" ? sentence : "";
   }
 
-  function schedule() {
-    if (dirty) return;
-    dirty = true;
-    queueMicrotask(draw); // traits that arrive together are drawn together
-  }
-
   function draw() {
-    if (!dirty || signal.aborted) return;
-    dirty = false;
     grid.draw(wantFocus); // first: it asks for sizes, which is dear after other changes
     wantFocus = false;
     drawCounts(frame, snapshot(), model.get("classes"));
@@ -83,7 +76,7 @@ function render({ model, el }) {
     drawPager(frame, snapshot(), grid.page);
   }
 
-  const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, schedule, draw });
+  const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, drawing });
   const { complain, decide } = deciding;
 
   /** @param {Record<string, any>} wish */
@@ -309,17 +302,7 @@ function render({ model, el }) {
     const field = name === "kind" ? "issue_kind" : name; // a request has a kind of its own
     select.addEventListener("change", () => view({ [field]: value(), page: 0 }), { signal });
   }
-  for (const name of TRAITS) model.on(`change:${name}`, schedule);
-  signal.addEventListener("abort", () => TRAITS.forEach((name) => model.off(`change:${name}`, schedule)));
-
-  el.append(root);
-  dirty = true;
-  draw();
-
-  return () => {
-    controller.abort();
-    root.remove();
-  };
+  return mount(el, root, drawing, controller);
 }
 
 export default { render };

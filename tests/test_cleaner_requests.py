@@ -65,6 +65,18 @@ class TestLooking:
         cleaner.decide(cleaner.snapshot["items"][0]["path"], "keep")
         assert ask(cleaner, "glance", label="black", page=0)["glance"]["line"] == cleaner.snapshot["line"]
 
+    def test_an_answer_brings_what_it_changed_wherever_it_stands(self, cleaner):
+        far = paths(cleaner)[12]
+        row, = ask(cleaner, "decide", path=far, decision="unsure", seen=0)["rows"]
+        assert (row["path"], row["index"], row["decision"], row["stale"]) == (far, 12, "unsure", False)
+        assert row["seq"] > 0
+        row, = ask(cleaner, "undo")["rows"]
+        assert (row["path"], row["decision"], row["seq"]) == (far, None, 0)
+        row, = ask(cleaner, "redo")["rows"]
+        assert row == ask(cleaner, "look", page=2)["items"][2]
+        rows = ask(cleaner, "decide_many", paths=paths(cleaner)[:3], decision="keep")["rows"]
+        assert [row["decision"] for row in rows] == ["keep"] * 3
+
     def test_thumbnails_are_those_of_the_scan_as_they_are(self, cleaner, ds):
         assert cleaner.thumbnails == ds.thumbnails(paths(cleaner)[:5])
 
@@ -115,8 +127,8 @@ class TestMany:
         assert done["decided"] == 7 and {d.label for d in ds.decisions.values()} == {"grizzly"}
         assert ask(cleaner, "undo")["count"] == 7 and ds.decisions == {}
         assert ask(cleaner, "redo")["count"] == 7 and len(ds.decisions) == 7
-        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "count": 0, "buffers": [],
-                                                     "revision": cleaner.snapshot["revision"]}
+        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "count": 0, "rows": [],
+                                                     "buffers": [], "revision": cleaner.snapshot["revision"]}
 
     def test_further_parts_belong_to_the_same_step(self, cleaner, ds):
         for part, step in ((paths(cleaner)[:5], False), (paths(cleaner)[5:9], True)):

@@ -149,3 +149,28 @@ test("what was asked for in the queue before is not taken for the new one", asyn
   assert.equal(pages.item(1), undefined);
   assert.deepEqual(asked, [1, 1], "and is asked for again");
 });
+
+test("a decision is drawn from its answer, and other pages are asked for again when decisions rest", async () => {
+  const asked = [];
+  const ask = async (_, { page }) => { asked.push(page); return { queue: 1, items: [{ path: `${page}`, image_id: `${page}`, decision: null }], buffers: [] }; };
+  const own = new AbortController();
+  const pages = createPages(ask, { add() {}, has: () => true, keep() {} }, () => {}, () => {}, own.signal);
+  const snapshot = { page: 0, page_size: 1, pages: 9, queue: 1, revision: 1, items: [{ path: "0", image_id: "0" }] };
+  pages.take(snapshot, {});
+  pages.want([0, 1]);
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [1]);
+  pages.take({ ...snapshot, revision: 2 }, {});
+  pages.want([0, 1]);
+  pages.renew([{ path: "1", image_id: "1", decision: "keep" }, { path: "elsewhere" }]);
+  assert.equal(pages.item(1)?.decision, "keep");
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [1], "not with every key");
+  await new Promise((go) => setTimeout(go, 400));
+  assert.deepEqual(asked, [1, 1], "but soon");
+  pages.take({ ...snapshot, revision: 3, queue: 2 }, {});
+  pages.want([0, 1]);
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [1, 1, 1], "and at once when places have changed");
+  own.abort();
+});

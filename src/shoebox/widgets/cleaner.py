@@ -13,7 +13,7 @@ import traitlets
 
 from shoebox.data import ApplyResult, ConflictError, Dataset, Decision, Plan
 from shoebox.errors import DatasetError
-from shoebox.review import Review
+from shoebox.review import Review, as_rows
 from shoebox.types import DecisionKind, Issue
 from shoebox.widgets._looking import known_path, known_paths, looking, wished_view
 from shoebox.widgets._messages import Desk, Reply, Request
@@ -25,6 +25,7 @@ __all__ = ["Cleaner"]
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MAX_NAME_CHARS = 80
 _PROGRESS_EVERY_S = 0.1
+_MAX_ROWS = 200
 
 Estimate = Callable[[Sequence[bool], Any, Any], object]
 
@@ -231,19 +232,21 @@ class Cleaner(anywidget.AnyWidget):
                 self._refresh()
                 return self._reply(conflict=[_told(decision) for decision in error.standing], error=str(error))
             self._refresh()
-        return self._reply(decided=len(decisions))
+        return self._reply(decided=len(decisions), rows=self._rows(decisions))
 
     def _on_undo(self, request: Request) -> Reply:
         with self._lock:
             decisions = self._review.undo_decision()
             self._refresh()
-        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions))
+        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions),
+                           rows=self._rows(decisions))
 
     def _on_redo(self, request: Request) -> Reply:
         with self._lock:
             decisions = self._review.redo_decision()
             self._refresh()
-        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions))
+        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions),
+                           rows=self._rows(decisions))
 
     def _on_watch(self, request: Request) -> Reply:
         if self._watch is not None:
@@ -277,6 +280,10 @@ class Cleaner(anywidget.AnyWidget):
     def _on_undo_apply(self, request: Request) -> Reply:
         self.undo()
         return self._reply()
+
+    def _rows(self, decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+        """What the page may draw at once, wherever it stands in the queue; of very many it asks for what it shows."""
+        return as_rows(self._review.items(decision.path for decision in decisions[:_MAX_ROWS]))
 
     def _reply(self, **fields: Any) -> Reply:
         return Reply({**fields, "revision": self._revision})

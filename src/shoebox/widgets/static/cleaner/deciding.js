@@ -64,6 +64,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
       let reply = await ask("decide", { path, seen, ...fieldsOf(wish) }, { late });
       const theirs = await overwrites(reply);
       if (theirs !== null && theirs >= 0) reply = await ask("decide", { path, seen: theirs, ...fieldsOf(wish) }, { late });
+      grid.renew(reply.rows ?? []);
       if (theirs !== null) grid.focus(path);
       if (reply.conflict) say(`${fileName(path)} is left as it is.`);
       else say(`${fileName(path)}: ${inWords(wish)}.${done ? " This page is done: n for the next one." : ""}`);
@@ -93,6 +94,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
         const theirs = await overwrites(reply);
         if (theirs !== null && theirs >= 0) reply = await ask("decide_many", { ...fields, seen_up_to: Math.max(...reply.conflict.map((/** @type {any} */ one) => one.seq)) }, { timeout_ms: MANY_TIMEOUT_MS });
         if (reply.conflict) break;
+        grid.renew(reply.rows ?? []);
         done += part.length;
       }
       if (done === paths.length) selection.clear();
@@ -108,7 +110,9 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
   /** @param {"undo" | "redo"} kind @param {string} past */
   async function step(kind, past) {
     try {
-      const { path, count } = await ask(kind, {}, { timeout_ms: MANY_TIMEOUT_MS });
+      const { path, count, rows = [] } = await ask(kind, {}, { timeout_ms: MANY_TIMEOUT_MS });
+      grid.renew(rows);
+      grid.drawDecisions();
       drawing.now();
       if (!path) return say(`There is nothing to ${kind}.`);
       if (count > 1) return say(`${counted(count, "picture", "pictures")}: ${past}.`);

@@ -252,6 +252,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     /** @param {string} path */
     card: (path) => cardOf(path)?.card,
     drawDecisions,
+    renew: pages.renew,
     /** @param {string} path */
     url: (path) => pictures.url(pages.item(pages.placeOf(path))?.image_id ?? ""),
 

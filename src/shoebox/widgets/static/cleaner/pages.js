@@ -8,6 +8,7 @@
  */
 
 const NEAR_PAGES = 3; // kept on each side of those that are looked at
+const DECIDING_MS = 250; // without a decision, before pages that are only old are asked for again
 
 /**
  * @param {(kind: string, fields: Record<string, any>) => Promise<any>} ask
@@ -24,6 +25,7 @@ export function createPages(ask, pictures, changed, settled, signal) {
   let size = 1;
   let looking = false;
   let era = 0; // grows when another queue begins
+  let resting = 0; // the timer, as long as decisions follow one another
   /** @type {number[]} */
   let wanted = [];
 
@@ -49,9 +51,9 @@ export function createPages(ask, pictures, changed, settled, signal) {
    * end of a page before the next one is here.
    */
   async function fetchNext() {
-    const page = wanted.find((one) => !pages.has(one)) ?? wanted.find((one) => !pages.get(one)?.fresh);
+    const page = wanted.find((one) => !pages.has(one)) ?? (resting ? undefined : wanted.find((one) => !pages.get(one)?.fresh));
     if (looking || signal.aborted) return;
-    if (page === undefined) return settled();
+    if (page === undefined) return resting ? undefined : settled();
     looking = true;
     const own = era;
     const known = pages.has(page) && drawable(pages.get(page)?.items ?? []);
@@ -71,14 +73,30 @@ export function createPages(ask, pictures, changed, settled, signal) {
     }
   }
 
+  /** Decisions follow one another: what they change has come with the answers. */
+  function rest() {
+    clearTimeout(resting);
+    resting = setTimeout(() => {
+      resting = 0;
+      fetchNext();
+    }, DECIDING_MS);
+  }
+  signal.addEventListener("abort", () => clearTimeout(resting));
+
   return {
     /** What the kernel says of the page that it knows. @param {Snapshot} now @param {Record<string, DataView>} thumbnails */
     take(now, thumbnails) {
       size = now.page_size;
       if (now.queue !== queue || now.revision !== revision) for (const page of pages.values()) page.fresh = false;
+      if (now.queue === queue && now.revision !== revision) rest();
       if (now.queue !== queue) for (const page of pages.keys()) if (page >= now.pages) pages.delete(page);
       ({ queue, revision } = now);
       store(now.page, now.items, now.items.map((item) => thumbnails[item.path]), true);
+    },
+    /** Pictures as they stand now, wherever they are. @param {Item[]} rows */
+    renew(rows) {
+      const news = new Map(rows.map((row) => [row.path, row]));
+      for (const page of pages.values()) page.items = page.items.map((item) => news.get(item.path) ?? item);
     },
     /** A new queue begins: nothing of the old one is shown any more. */
     clear() {

@@ -85,7 +85,7 @@ FAKE = """
 def open_alone(page: Page) -> Page:
     """The cleaner's module in an empty page with a clock of the test's; `window.kernel` is the model's other end."""
     page.clock.install()
-    page.set_content("<!doctype html><title>cleaner</title>")
+    page.set_content("<!doctype html><meta name=viewport content=width=device-width><title>cleaner</title>")
     page.add_style_tag(content=str(Cleaner._css))
     page.evaluate(FAKE, str(Cleaner._esm))
     return page

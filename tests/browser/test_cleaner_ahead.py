@@ -107,3 +107,26 @@ def test_the_last_of_two_quick_switches_stands(alone: Page, first: str) -> None:
     card(alone, 1).or_(card(alone, 2)).first.focus()
     alone.evaluate("kernel.clean()")
     assert alone.evaluate("[kernel.live.urls, kernel.live.handlers, kernel.live.timers.size]") == [0, 0, 0]
+
+
+def test_a_walk_through_ten_thousand_pictures_leaves_nothing_in_memory(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path, n=23, many=10_000)
+    grid, inside = alone.get_by_role("grid"), alone.context.new_cdp_session(alone)
+    inside.send("Performance.enable")
+
+    def nodes() -> int:
+        """Nodes of the document and of what was taken out of it and is still held."""
+        for _ in range(3):
+            inside.send("HeapProfiler.collectGarbage")
+        found = {metric["name"]: metric["value"] for metric in inside.send("Performance.getMetrics")["metrics"]}
+        return int(found["Nodes"])
+
+    def walk(windows: int) -> None:
+        for step in range(windows):
+            grid.evaluate("(grid, share) => { grid.scrollTop = grid.scrollHeight * share; }", step / windows)
+            ready(alone)
+
+    walk(10)
+    before = nodes()
+    walk(30)
+    assert nodes() < before * 1.3, "of 30 windows hardly more is kept than of 10"

@@ -109,6 +109,21 @@ def test_the_last_of_two_quick_switches_stands(alone: Page, first: str) -> None:
     assert alone.evaluate("[kernel.live.urls, kernel.live.handlers, kernel.live.timers.size]") == [0, 0, 0]
 
 
+def test_a_button_held_down_while_the_page_turns_decides_nothing(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path, n=23, many=10_000)
+    button = card(alone, 3).get_by_role("button", name="Remove").bounding_box()
+    assert button
+    alone.mouse.move(button["x"] + 9, button["y"] + 9)
+    alone.mouse.down()
+    alone.keyboard.press("n")
+    ready(alone, page=1)
+    alone.mouse.up()
+    assert [wish for wish in sent(alone) if wish["kind"] == "decide"] == []
+    alone.mouse.down()
+    alone.mouse.up()
+    assert [wish["decision"] for wish in sent(alone) if wish["kind"] == "decide"] == ["remove"]
+
+
 def test_a_walk_through_ten_thousand_pictures_leaves_nothing_in_memory(alone: Page, tmp_path: Path) -> None:
     draw(alone, tmp_path, n=23, many=10_000)
     grid, inside = alone.get_by_role("grid"), alone.context.new_cdp_session(alone)

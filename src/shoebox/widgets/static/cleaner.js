@@ -57,6 +57,8 @@ function render({ model, el }) {
   const presence = createPresence(frame.who, ask, signal);
   frame.grid.before(selection.bar, question.box);
   let wantFocus = false;
+  /** @type {string | undefined} */
+  let held; // the picture on which the pointer went down
 
   /** @param {string} sentence @param {"" | "error"} [kind] */
   function say(sentence, kind = "") {
@@ -273,6 +275,7 @@ function render({ model, el }) {
     presence.note();
     const action = pressed?.dataset.action ?? "";
     const path = pathOf(target);
+    if (event.detail > 0 && path !== undefined && path !== held) return undefined; // another picture has come under the pointer
     if (!pressed && path !== undefined && (event.shiftKey || event.ctrlKey || event.metaKey)) return selectTo(path, event.shiftKey);
     // A pointer stays where it is; a button pressed by key goes on as the other keys do.
     if (path !== undefined && action in onCard) onCard[action](path, event.detail === 0, "");
@@ -295,6 +298,7 @@ function render({ model, el }) {
   }
 
   root.addEventListener("keydown", onKey, { signal });
+  root.addEventListener("pointerdown", (event) => { held = pathOf(/** @type {Element} */ (event.target)); }, { signal });
   root.addEventListener("click", onClick, { signal });
   root.addEventListener("dblclick", onDoubleClick, { signal });
   for (const [name, select] of Object.entries(frame.filtering)) {

@@ -19,6 +19,7 @@ import { viewOf } from "./views.js";
 import { undecided } from "./words.js";
 
 const PAGE_FOLLOWS_MS = 200; // after the last scroll
+const SPARE_CARDS = 100;
 
 /**
  * @param {HTMLElement} root
@@ -39,6 +40,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   const strips = createStrips(ask, signal);
   /** @type {Map<number, ReturnType<typeof createCard>>} */
   const cards = new Map(); // by the picture's place in the ranking
+  /** @type {ReturnType<typeof createCard>[]} */
+  const spare = []; // cards that left the window: a walk through thousands of pictures makes no new ones
   let current = ""; // path of the card that has, or would get, the focus
   let place = 0; // and where it stands in the queue
   let page = 0; // that a person looks at
@@ -100,7 +103,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const url = pictures.url(item.image_id);
       let card = cards.get(item.index);
       if (card && (card.url !== url || card.card.dataset.path !== item.path)) card = dropCard(item.index, card);
-      if (!card) cards.set(item.index, card = { ...createCard(item, pictures.image(item.image_id)), url });
+      if (!card) cards.set(item.index, card = takeCard(item, url));
       stand(card.row, one);
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
@@ -114,10 +117,19 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     markReady(revision);
   }
 
+  /** @param {Item} item @param {string} url */
+  function takeCard(item, url) {
+    const card = spare.pop() ?? createCard();
+    card.url = url;
+    card.show(item, pictures.image(item.image_id));
+    return card;
+  }
+
   /** @param {number} index @param {ReturnType<typeof createCard>} card @returns {undefined} */
   function dropCard(index, card) {
     card.remove();
     cards.delete(index);
+    if (spare.length < SPARE_CARDS) spare.push(card);
   }
 
   /** @param {HTMLElement} node @param {number} one */
@@ -289,6 +301,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const first = items.findIndex((item) => item && undecided(item));
       place = start + Math.max(0, first);
       current = pages.item(place)?.path ?? "";
+      if (keepFocus && !current) wanted = place; // as soon as it is here
       drawWindow();
       if (keepFocus && current) focus(current, false);
       return items.some(Boolean);

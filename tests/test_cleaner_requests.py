@@ -54,6 +54,29 @@ class TestLooking:
         assert ask(cleaner, "look", page=1, pictures=False)["buffers"] == []
         assert ask(cleaner, "look", page=99)["items"] == []
 
+    def test_a_glance_at_another_view_turns_nothing_and_is_what_turning_shows(self, cleaner):
+        before = cleaner.snapshot
+        reply = ask(cleaner, "glance", label="grizzly", page=0)
+        assert len(reply["buffers"]) == 5 and all(jpeg.startswith(b"\xff\xd8") for jpeg in reply["buffers"])
+        assert cleaner.snapshot == before and cleaner._review.view.label is None
+        assert ask(cleaner, "glance", label="grizzly", page=0, pictures=False)["buffers"] == []
+        ask(cleaner, "view", label="grizzly", page=0)
+        assert reply["glance"].items() <= cleaner.snapshot.items()
+        cleaner.decide(cleaner.snapshot["items"][0]["path"], "keep")
+        assert ask(cleaner, "glance", label="black", page=0)["glance"]["line"] == cleaner.snapshot["line"]
+
+    def test_an_answer_brings_what_it_changed_wherever_it_stands(self, cleaner):
+        far = paths(cleaner)[12]
+        row, = ask(cleaner, "decide", path=far, decision="unsure", seen=0)["rows"]
+        assert (row["path"], row["index"], row["decision"], row["stale"]) == (far, 12, "unsure", False)
+        assert row["seq"] > 0
+        row, = ask(cleaner, "undo")["rows"]
+        assert (row["path"], row["decision"], row["seq"]) == (far, None, 0)
+        row, = ask(cleaner, "redo")["rows"]
+        assert row == ask(cleaner, "look", page=2)["items"][2]
+        rows = ask(cleaner, "decide_many", paths=paths(cleaner)[:3], decision="keep")["rows"]
+        assert [row["decision"] for row in rows] == ["keep"] * 3
+
     def test_thumbnails_are_those_of_the_scan_as_they_are(self, cleaner, ds):
         assert cleaner.thumbnails == ds.thumbnails(paths(cleaner)[:5])
 
@@ -75,7 +98,7 @@ class TestLooking:
         ("like", {"path": "no/such.jpg"}), ("between", {"first": "x"}), ("close_look", {"path": "/etc/passwd"}),
         ("look", {"page": -1}), ("decide_many", {"paths": ["x"], "decision": "keep"}),
         ("decide", {"path": 7, "decision": "keep", "seen": 0}), ("view", {"issue_kind": "dark"}),
-        ("view", {"suggested": "polar"}), ("view", {"source": "x"}),
+        ("view", {"suggested": "polar"}), ("view", {"source": "x"}), ("glance", {"label": "polar"}),
     ])
     def test_what_does_not_fit_is_refused(self, cleaner, ds, kind, fields):
         before = cleaner.snapshot
@@ -104,8 +127,8 @@ class TestMany:
         assert done["decided"] == 7 and {d.label for d in ds.decisions.values()} == {"grizzly"}
         assert ask(cleaner, "undo")["count"] == 7 and ds.decisions == {}
         assert ask(cleaner, "redo")["count"] == 7 and len(ds.decisions) == 7
-        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "count": 0, "buffers": [],
-                                                     "revision": cleaner.snapshot["revision"]}
+        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "count": 0, "rows": [],
+                                                     "buffers": [], "revision": cleaner.snapshot["revision"]}
 
     def test_further_parts_belong_to_the_same_step(self, cleaner, ds):
         for part, step in ((paths(cleaner)[:5], False), (paths(cleaner)[5:9], True)):

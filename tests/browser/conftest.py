@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _alone import open_alone
 from _app import NOTEBOOK, Card, write_bundle
 from _servers import Recorder, Server, Visitor, start_voila
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).parent
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking",
@@ -68,6 +69,12 @@ def visitors(chromium: Browser) -> Iterator[Callable[..., Visitor]]:
 @pytest.fixture
 def visitor(visitors: Callable[..., Visitor]) -> Visitor:
     return visitors()
+
+
+@pytest.fixture
+def alone(visitor: Visitor) -> Page:
+    """The cleaner's page without a kernel."""
+    return open_alone(visitor.page)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ import { test } from "node:test";
 
 import { KEYS, accepted, chosen, labelKeys, matching, moved, nextOpen, wishOf } from "./cleaner/keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./cleaner/layout.js";
+import { createPages } from "./cleaner/pages.js";
+import { neighbours, stateOf, viewOf, wishedView } from "./cleaner/views.js";
 import { agrees, counted, fileName, kindWords, number, percent } from "./cleaner/words.js";
 
 test("columns fill the width exactly and are never narrower than asked, except on the narrowest screens", () => {
@@ -83,4 +85,92 @@ test("words", () => {
   assert.equal(kindWords("some_new_kind"), "some new kind");
   assert.deepEqual(matching(["Café", "Eis-Café"], "CAFÉ"), ["Café", "Eis-Café"]);
   assert.equal(labelKeys(["a", "b"])[0].keys.join(""), "ab");
+});
+
+test("the classes beside the one that is shown, the next ones first", () => {
+  const classes = ["a", "b", "c", "d", "e"].map((label) => ({ label, total: 1, decided: 0 }));
+  assert.deepEqual(neighbours({ classes, label: null }), ["a", "b"]);
+  assert.deepEqual(neighbours({ classes, label: "a" }), ["b", null, "c"]);
+  assert.deepEqual(neighbours({ classes, label: "c" }), ["d", "b", "e", "a"]);
+  assert.deepEqual(neighbours({ classes, label: "e" }), ["d", "c"]);
+  assert.deepEqual(neighbours({ classes, label: "gone" }), []);
+});
+
+test("a wish changes the filters that it names, and nothing else", () => {
+  const now = { label: "a", suggested: null, kind: "dark", source: null, side: null, status: "all", page: 3 };
+  assert.equal(wishedView(now, { page: 0 }), viewOf(now));
+  assert.equal(wishedView(now, { label: null, page: 0 }), viewOf({ ...now, label: null }));
+  assert.equal(wishedView(now, { issue_kind: null }), viewOf({ ...now, kind: null }));
+  assert.notEqual(wishedView(now, { side: "valid" }), viewOf(now));
+});
+
+test("a decision, here or elsewhere, and a file that is gone make another state", () => {
+  const now = { line: 4, counts: { total: 9, decided: 2, gone: 0 } };
+  assert.equal(stateOf(now), stateOf({ ...now, revision: 9, page: 2 }));
+  assert.notEqual(stateOf(now), stateOf({ ...now, line: 5 }));
+  assert.notEqual(stateOf(now), stateOf({ ...now, counts: { total: 8, decided: 2, gone: 1 } }));
+});
+
+test("whoever decides faster than pages are brought up to date still gets the next page", async () => {
+  const asked = [];
+  /** @type {((reply: any) => void)[]} */
+  const waiting = [];
+  const ask = (_, { page }) => new Promise((answer) => { asked.push(page); waiting.push(() => answer({ queue: 1, items: [{ path: `${page}`, image_id: `${page}` }], buffers: [] })); });
+  const pictures = { add() {}, has: () => true, keep() {} };
+  const signal = new AbortController().signal;
+  const pages = createPages(ask, pictures, () => {}, () => {}, signal);
+  const answer = async () => { waiting.shift()?.(); await new Promise(setImmediate); };
+  const snapshot = (revision) => ({ page: 0, page_size: 1, pages: 9, queue: 1, revision, items: [{ path: "0", image_id: "0" }] });
+  pages.take(snapshot(1), {});
+  pages.want([0, 1, 3]);
+  await answer();
+  await answer();
+  for (let revision = 2; revision < 6; revision += 1) { // each decision makes every page old
+    pages.take(snapshot(revision), {});
+    pages.want([1, 3, 0, 2]);
+    await answer();
+  }
+  assert.ok(asked.slice(0, 5).includes(2), `asked for ${asked}`);
+  assert.equal(pages.item(2)?.path, "2");
+});
+
+test("what was asked for in the queue before is not taken for the new one", async () => {
+  const asked = [];
+  let reply = (/** @type {any} */ _) => {};
+  const ask = (_, { page }) => new Promise((answer) => { asked.push(page); reply = answer; });
+  const pages = createPages(ask, { add() {}, has: () => true, keep() {} }, () => {}, () => {}, new AbortController().signal);
+  const snapshot = { page: 0, page_size: 1, pages: 9, queue: 1, revision: 1, items: [{ path: "old 0", image_id: "0" }] };
+  pages.take(snapshot, {});
+  pages.want([0, 1]);
+  pages.clear();
+  pages.take({ ...snapshot, items: [{ path: "new 0", image_id: "1" }] }, {});
+  reply({ queue: 1, items: [{ path: "old 1", image_id: "2" }], buffers: [] });
+  await new Promise(setImmediate);
+  assert.equal(pages.item(1), undefined);
+  assert.deepEqual(asked, [1, 1], "and is asked for again");
+});
+
+test("a decision is drawn from its answer, and other pages are asked for again when decisions rest", async () => {
+  const asked = [];
+  const ask = async (_, { page }) => { asked.push(page); return { queue: 1, items: [{ path: `${page}`, image_id: `${page}`, decision: null }], buffers: [] }; };
+  const own = new AbortController();
+  const pages = createPages(ask, { add() {}, has: () => true, keep() {} }, () => {}, () => {}, own.signal);
+  const snapshot = { page: 0, page_size: 1, pages: 9, queue: 1, revision: 1, items: [{ path: "0", image_id: "0" }] };
+  pages.take(snapshot, {});
+  pages.want([0, 1]);
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [1]);
+  pages.take({ ...snapshot, revision: 2 }, {});
+  pages.want([0, 1]);
+  pages.renew([{ path: "1", image_id: "1", decision: "keep" }, { path: "elsewhere" }]);
+  assert.equal(pages.item(1)?.decision, "keep");
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [1], "not with every key");
+  await new Promise((go) => setTimeout(go, 400));
+  assert.deepEqual(asked, [1, 1], "but soon");
+  pages.take({ ...snapshot, revision: 3, queue: 2 }, {});
+  pages.want([0, 1]);
+  await new Promise(setImmediate);
+  assert.deepEqual(asked, [1, 1, 1], "and at once when places have changed");
+  own.abort();
 });

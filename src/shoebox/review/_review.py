@@ -17,7 +17,7 @@ from shoebox.errors import DatasetError, ShoeboxError
 from shoebox.review._close_look import CloseLook, close_look
 from shoebox.review._columns import DECIDED, STATES, Columns, gone_of, label_score, state_of
 from shoebox.review._files import absent, site_of
-from shoebox.review._session import Item, Snapshot, View, items_of, matrix, queue_of, show
+from shoebox.review._session import Item, Snapshot, View, item_at, items_of, matrix, queue_of, show
 from shoebox.review._summary import PlanSummary, summarise
 from shoebox.types import DecisionKind, Issue
 
@@ -187,10 +187,21 @@ class Review:
                 self.queue_number += 1
             return shown
 
+    def glance(self, view: View) -> tuple[Snapshot, int]:
+        """What another view would show, and the number of the journal's last line in it. The view stays as it is."""
+        with self._lock:
+            return show(self._columns, self._states, self._gone_mask, self._stands, view), self._read
+
     def page(self, number: int) -> tuple[Item, ...]:
         """The pictures of another page of the queue that `current` saw last, from 0; empty past the end."""
         with self._lock:
             return items_of(self._columns, self._queue, self._stands, self.view, number)
+
+    def items(self, paths: Iterable[str]) -> tuple[Item, ...]:
+        """These pictures as they stand now."""
+        with self._lock:
+            return tuple(item_at(self._columns, self._columns.place[path], self._stands.get(path), self.view.kind)
+                         for path in paths if path in self)
 
     def between(self, first: str, last: str) -> list[str]:
         """The paths of the queue from one picture to another, both included, in its order."""

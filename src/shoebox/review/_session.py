@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from shoebox.review._columns import DECIDED, STALE, STATES, Columns, Standing, gone_of, states_of
 from shoebox.types import DecisionKind, Issue, Side
 
-__all__ = ["ClassCount", "Counts", "Item", "Share", "Snapshot", "Status", "View", "as_rows", "items_of", "matrix",
-           "page_of", "queue_of", "show", "snapshot"]
+__all__ = ["ClassCount", "Counts", "Item", "Share", "Snapshot", "Status", "View", "as_rows", "item_at", "items_of",
+           "matrix", "page_of", "queue_of", "show", "snapshot"]
 
 Status = Literal["all", "undecided", "decided"]
 
@@ -227,7 +227,7 @@ def items_of(columns: Columns, queue: NDArray[np.intp], decisions: Mapping[str, 
              page: int) -> tuple[Item, ...]:
     """The pictures of one page of a queue."""
     places = queue[page * view.page_size:(page + 1) * view.page_size].tolist()
-    return tuple(_item(columns, place, decisions.get(columns.paths[place]), view.kind) for place in places)
+    return tuple(item_at(columns, place, decisions.get(columns.paths[place]), view.kind) for place in places)
 
 
 def page_of(path: str, issues: Sequence[Issue], decisions: Mapping[str, Standing], view: View,
@@ -272,7 +272,8 @@ def _shares(names: Sequence[str], codes: NDArray[np.int32], there: NDArray[np.bo
     return tuple(sorted(rows, key=lambda row: (row.name == "", -row.total)))
 
 
-def _item(columns: Columns, place: int, decision: Standing | None, kind: str | None) -> Item:
+def item_at(columns: Columns, place: int, decision: Standing | None, kind: str | None) -> Item:
+    """One picture as a view of `kind` shows it."""
     issue, own = columns.issue(place, kind), columns.issues[place]
     kinds = tuple(dict.fromkeys(other.kind for other in own if other.kind != "label" or other.score < 0.5))
     return Item(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
 
-from shoebox.review import Review, as_rows
+from shoebox.review import Review, View, as_rows
 from shoebox.widgets._messages import Handler, MessageError, Reply, Request
 
-__all__ = ["MAX_PATH_CHARS", "known_path", "known_paths", "looking"]
+__all__ = ["MAX_PATH_CHARS", "known_path", "known_paths", "looking", "wished_view"]
 
 MAX_PATH_CHARS = 4096
 MAX_PATHS = 2_000  # of a request: a page asks for further ones in turn
@@ -24,6 +26,12 @@ def looking(review: Review) -> dict[str, Handler]:
         thumbnails = review.thumbnails([item.path for item in items]) if pictures else {}
         return Reply({"page": number, "queue": review.queue_number, "items": as_rows(items)},
                      [thumbnails[item.path] for item in items] if pictures else [])
+
+    def glance(request: Request) -> Reply:
+        shown, line = review.glance(wished_view(review, request))
+        paths = [item.path for item in shown.items] if request.fields.get("pictures", True) is True else []
+        thumbnails = review.thumbnails(paths)
+        return Reply({"glance": {**shown.as_json(), "line": line}}, [thumbnails[path] for path in paths])
 
     def strips(request: Request) -> Reply:
         paths = [path for path in _texts(request, "paths", MAX_STRIP) if review.has_picture(path)]
@@ -45,8 +53,8 @@ def looking(review: Review) -> dict[str, Handler]:
     def confusion(request: Request) -> Reply:
         return Reply(review.confusion())
 
-    return {"look": look, "strips": strips, "between": between, "like": like, "close_look": close_look,
-            "confusion": confusion}
+    return {"look": look, "glance": glance, "strips": strips, "between": between, "like": like,
+            "close_look": close_look, "confusion": confusion}
 
 
 def known_path(request: Request, review: Review, name: str = "path") -> str:
@@ -57,6 +65,20 @@ def known_path(request: Request, review: Review, name: str = "path") -> str:
 def known_paths(request: Request, review: Review) -> list[str]:
     """The field `paths` as paths of the ranking, each once; `MessageError` otherwise."""
     return [_checked(path, review) for path in dict.fromkeys(_texts(request, "paths", MAX_PATHS))]
+
+
+def wished_view(review: Review, request: Request) -> View:
+    """The view with the filters and the page that a request names; the others stay."""
+    fields, view = request.fields, review.view
+    choices = {"label": review.labels, "suggested": review.classes, "issue_kind": review.kinds,
+               "source": review.sources, "side": ("train", "valid")}
+    for name, known in choices.items():
+        if name in fields:
+            value = None if fields[name] is None else request.one_of(name, known)
+            view = replace(view, **cast(Any, {name.removeprefix("issue_"): value}))
+    if "status" in fields:
+        view = replace(view, status=cast(Any, request.one_of("status", ("all", "undecided", "decided"))))
+    return replace(view, page=request.integer("page")) if "page" in fields else view
 
 
 def _checked(path: str, review: Review) -> str:

@@ -1,13 +1,14 @@
-"""One ES module out of a few: a widget may have only one, and a person wants to read small files."""
+"""One ES module, or one style sheet, out of a few: a widget may have only one, and a person reads small files."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-__all__ = ["join_modules"]
+__all__ = ["join_modules", "join_styles"]
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.{1,2}/[^"]+)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[^"]+)";\n', re.MULTILINE)
+_STYLE = re.compile(r'^@import "(\.{1,2}/[^"]+)";\n', re.MULTILINE)
 
 
 def join_modules(entry: Path) -> str:
@@ -16,15 +17,24 @@ def join_modules(entry: Path) -> str:
     Only `import { a, b } from "./file.js";` is understood, without renaming; top-level names have to differ
     between the files, because they all end in one module.
     """
+    return _joined(entry, _IMPORT)
+
+
+def join_styles(entry: Path) -> str:
+    """The same of a style sheet with lines like `@import "./file.css";`, in their order."""
+    return _joined(entry, _STYLE)
+
+
+def _joined(entry: Path, pattern: re.Pattern[str]) -> str:
     joined: dict[Path, str] = {}
-    _add(entry.resolve(), joined)
+    _add(entry.resolve(), pattern, joined)
     return "\n".join(joined.values())
 
 
-def _add(file: Path, joined: dict[Path, str]) -> None:
+def _add(file: Path, pattern: re.Pattern[str], joined: dict[Path, str]) -> None:
     if file in joined:
         return
     source = file.read_text("utf-8")
-    for _, name in _IMPORT.findall(source):
-        _add((file.parent / name).resolve(), joined)
-    joined[file] = _IMPORT.sub("", source)
+    for name in pattern.findall(source):
+        _add((file.parent / name).resolve(), pattern, joined)
+    joined[file] = pattern.sub("", source)

@@ -6,7 +6,6 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, cast, get_args
 
 import anywidget
@@ -14,11 +13,11 @@ import traitlets
 
 from shoebox.data import ApplyResult, ConflictError, Dataset, Decision, Plan
 from shoebox.errors import DatasetError
-from shoebox.review import Review, View
+from shoebox.review import Review, as_rows
 from shoebox.types import DecisionKind, Issue
-from shoebox.widgets._looking import known_path, known_paths, looking
+from shoebox.widgets._looking import known_path, known_paths, looking, wished_view
 from shoebox.widgets._messages import Desk, Reply, Request
-from shoebox.widgets._modules import join_modules
+from shoebox.widgets._modules import join_modules, join_styles
 from shoebox.widgets._watch import Watch
 
 __all__ = ["Cleaner"]
@@ -26,6 +25,7 @@ __all__ = ["Cleaner"]
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MAX_NAME_CHARS = 80
 _PROGRESS_EVERY_S = 0.1
+_MAX_ROWS = 200
 
 Estimate = Callable[[Sequence[bool], Any, Any], object]
 
@@ -78,7 +78,7 @@ class Cleaner(anywidget.AnyWidget):
     """
 
     _esm = join_modules(_STATIC / "cleaner.js")
-    _css = _STATIC / "cleaner.css"
+    _css = join_styles(_STATIC / "cleaner.css")
 
     snapshot = traitlets.Dict().tag(sync=True)
     thumbnails = traitlets.Dict().tag(sync=True)
@@ -232,19 +232,21 @@ class Cleaner(anywidget.AnyWidget):
                 self._refresh()
                 return self._reply(conflict=[_told(decision) for decision in error.standing], error=str(error))
             self._refresh()
-        return self._reply(decided=len(decisions))
+        return self._reply(decided=len(decisions), rows=self._rows(decisions))
 
     def _on_undo(self, request: Request) -> Reply:
         with self._lock:
             decisions = self._review.undo_decision()
             self._refresh()
-        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions))
+        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions),
+                           rows=self._rows(decisions))
 
     def _on_redo(self, request: Request) -> Reply:
         with self._lock:
             decisions = self._review.redo_decision()
             self._refresh()
-        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions))
+        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions),
+                           rows=self._rows(decisions))
 
     def _on_watch(self, request: Request) -> Reply:
         if self._watch is not None:
@@ -254,7 +256,7 @@ class Cleaner(anywidget.AnyWidget):
 
     def _on_view(self, request: Request) -> Reply:
         with self._lock:
-            self._review.view = _changed(self._review, request)
+            self._review.view = wished_view(self._review, request)
             self._refresh()
         return self._reply()
 
@@ -279,22 +281,12 @@ class Cleaner(anywidget.AnyWidget):
         self.undo()
         return self._reply()
 
+    def _rows(self, decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+        """What the page may draw at once, wherever it stands in the queue; of very many it asks for what it shows."""
+        return as_rows(self._review.items(decision.path for decision in decisions[:_MAX_ROWS]))
+
     def _reply(self, **fields: Any) -> Reply:
         return Reply({**fields, "revision": self._revision})
-
-
-def _changed(review: Review, request: Request) -> View:
-    """The view with the filters and the page that a request names; the others stay."""
-    fields, view = request.fields, review.view
-    choices = {"label": review.labels, "suggested": review.classes, "issue_kind": review.kinds,
-               "source": review.sources, "side": ("train", "valid")}
-    for name, known in choices.items():
-        if name in fields:
-            value = None if fields[name] is None else request.one_of(name, known)
-            view = replace(view, **cast(Any, {name.removeprefix("issue_"): value}))
-    if "status" in fields:
-        view = replace(view, status=cast(Any, request.one_of("status", ("all", "undecided", "decided"))))
-    return replace(view, page=request.integer("page")) if "page" in fields else view
 
 
 def _told(decision: Decision) -> dict[str, Any]:

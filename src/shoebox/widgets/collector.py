@@ -19,7 +19,7 @@ from shoebox.collect import Collected as Report
 from shoebox.data import Dataset, SourceRecord, check_label, jpeg_bytes, open_image
 from shoebox.errors import DatasetError, ShoeboxError
 from shoebox.widgets._messages import Desk, MessageError, Reply, Request
-from shoebox.widgets._modules import join_modules
+from shoebox.widgets._modules import join_modules, join_styles
 
 __all__ = ["Collector"]
 
@@ -69,7 +69,7 @@ class Collector(anywidget.AnyWidget):
     """
 
     _esm = join_modules(_STATIC / "collector.js")
-    _css = "\n".join((_STATIC / name).read_text("utf-8") for name in ("cleaner.css", "collector.css"))
+    _css = join_styles(_STATIC / "collector.css")
 
     snapshot = traitlets.Dict().tag(sync=True)
     thumbnails = traitlets.Dict().tag(sync=True)

@@ -12,7 +12,7 @@ import traitlets
 
 from shoebox.errors import ImageError
 from shoebox.widgets._messages import Desk, MessageError, Reply, Request
-from shoebox.widgets._modules import join_modules
+from shoebox.widgets._modules import join_modules, join_styles
 from shoebox.widgets._texts import read_texts, texts_of
 
 __all__ = ["CONFIDENCE", "LIMITS", "Answer", "Heat", "Uploader", "Verdict", "confidence"]
@@ -168,7 +168,7 @@ class Uploader(anywidget.AnyWidget):
     """
 
     _esm = join_modules(_STATIC / "uploader.js")
-    _css = "".join((_STATIC / name).read_text("utf-8") for name in ("uploader/answer.css", "uploader.css"))
+    _css = join_styles(_STATIC / "uploader.css")
 
     texts = traitlets.Dict().tag(sync=True)
     limits = traitlets.Dict(value_trait=traitlets.Int()).tag(sync=True)

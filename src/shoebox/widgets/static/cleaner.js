@@ -9,14 +9,17 @@
  * @typedef {import("./cleaner/words.js").Snapshot} Snapshot
  */
 
+import { createAhead } from "./cleaner/ahead.js";
 import { createChooser } from "./cleaner/chooser.js";
 import { createCloseLook } from "./cleaner/closelook.js";
 import { createDeciding } from "./cleaner/deciding.js";
+import { createDrawing, mount } from "./cleaner/drawing.js";
 import { createFrame, drawComparison, drawCounts, drawPager } from "./cleaner/frame.js";
 import { createGrid } from "./cleaner/grid.js";
 import { accepted, chosen, wishOf } from "./cleaner/keys.js";
 import { MOVE_TIMEOUT_MS, createLine } from "./cleaner/line.js";
 import { createPanel } from "./cleaner/panel.js";
+import { createPictures } from "./cleaner/pictures.js";
 import { createPresence } from "./cleaner/presence.js";
 import { createQuestion } from "./cleaner/question.js";
 import { createSelection } from "./cleaner/selection.js";
@@ -39,10 +42,13 @@ function render({ model, el }) {
   const ask = createLine(model, signal);
   /** @type {import("./cleaner/grid.js").Local} */
   const local = { pending: new Map(), errors: new Map(), selected: new Set() };
-  const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
+  const pictures = createPictures(signal);
+  const drawing = createDrawing(model, TRAITS, draw, signal);
+  const ahead = createAhead(model, ask, pictures, drawing.schedule, signal);
+  const { snapshot } = ahead;
   const turned = (/** @type {number} */ page) => drawPager(frame, snapshot(), page);
   const follow = (/** @type {number} */ page) => { ask("view", { page }).catch(() => {}); };
-  const grid = createGrid(root, frame.grid, model, local, ask, { turned, follow }, signal);
+  const grid = createGrid(root, frame.grid, { snapshot, thumbnails: () => model.get("thumbnails"), pictures }, local, ask, { turned, follow, settled: ahead.prepare }, signal);
   const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
   const chooser = createChooser(root, () => model.get("classes"), signal);
   const closeLook = createCloseLook(root, (path) => grid.focus(path), signal);
@@ -51,7 +57,8 @@ function render({ model, el }) {
   const presence = createPresence(frame.who, ask, signal);
   frame.grid.before(selection.bar, question.box);
   let wantFocus = false;
-  let dirty = false;
+  /** @type {string | undefined} */
+  let held; // the picture on which the pointer went down
 
   /** @param {string} sentence @param {"" | "error"} [kind] */
   function say(sentence, kind = "") {
@@ -60,15 +67,7 @@ function render({ model, el }) {
     frame.alarm.textContent = kind === "error" ? sentence : "";
   }
 
-  function schedule() {
-    if (dirty) return;
-    dirty = true;
-    queueMicrotask(draw); // traits that arrive together are drawn together
-  }
-
   function draw() {
-    if (!dirty || signal.aborted) return;
-    dirty = false;
     grid.draw(wantFocus); // first: it asks for sizes, which is dear after other changes
     wantFocus = false;
     drawCounts(frame, snapshot(), model.get("classes"));
@@ -79,14 +78,14 @@ function render({ model, el }) {
     drawPager(frame, snapshot(), grid.page);
   }
 
-  const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, schedule, draw });
+  const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, drawing });
   const { complain, decide } = deciding;
 
   /** @param {Record<string, any>} wish */
   async function view(wish) {
     try {
       selection.clear();
-      await ask("view", wish);
+      await ahead.turn(wish);
       say("");
     } catch (error) {
       complain(error, "The page was not turned");
@@ -276,6 +275,7 @@ function render({ model, el }) {
     presence.note();
     const action = pressed?.dataset.action ?? "";
     const path = pathOf(target);
+    if (event.detail > 0 && path !== undefined && path !== held) return undefined; // another picture has come under the pointer
     if (!pressed && path !== undefined && (event.shiftKey || event.ctrlKey || event.metaKey)) return selectTo(path, event.shiftKey);
     // A pointer stays where it is; a button pressed by key goes on as the other keys do.
     if (path !== undefined && action in onCard) onCard[action](path, event.detail === 0, "");
@@ -298,6 +298,7 @@ function render({ model, el }) {
   }
 
   root.addEventListener("keydown", onKey, { signal });
+  root.addEventListener("pointerdown", (event) => { held = pathOf(/** @type {Element} */ (event.target)); }, { signal });
   root.addEventListener("click", onClick, { signal });
   root.addEventListener("dblclick", onDoubleClick, { signal });
   for (const [name, select] of Object.entries(frame.filtering)) {
@@ -305,17 +306,7 @@ function render({ model, el }) {
     const field = name === "kind" ? "issue_kind" : name; // a request has a kind of its own
     select.addEventListener("change", () => view({ [field]: value(), page: 0 }), { signal });
   }
-  for (const name of TRAITS) model.on(`change:${name}`, schedule);
-  signal.addEventListener("abort", () => TRAITS.forEach((name) => model.off(`change:${name}`, schedule)));
-
-  el.append(root);
-  dirty = true;
-  draw();
-
-  return () => {
-    controller.abort();
-    root.remove();
-  };
+  return mount(el, root, drawing, controller);
 }
 
 export default { render };

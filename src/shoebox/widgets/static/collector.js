@@ -3,12 +3,13 @@
  * The collector's page: a form, a bar per class, pictures as they arrive. The kernel owns what is collected, and
  * everything drawn here can be drawn again from its traits; this page owns what is being typed.
  *
- * `shoebox.widgets` joins the parts in `collector/`, the line of the cleaner and this file to one module.
+ * `shoebox.widgets` joins the parts in `collector/`, line and drawing of the cleaner, and this file to one module.
  *
  * @typedef {import("./cleaner/words.js").Model} Model
  * @typedef {import("./collector/arrivals.js").Snapshot} Snapshot
  */
 
+import { createDrawing, mount } from "./cleaner/drawing.js";
 import { Refusal, SILENT, Silence, createLine } from "./cleaner/line.js";
 import { createArrivals } from "./collector/arrivals.js";
 import { createForm } from "./collector/form.js";
@@ -29,7 +30,7 @@ function render({ model, el }) {
   const { root } = form;
   root.append(arrivals.node);
   const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
-  let dirty = false;
+  const drawing = createDrawing(model, TRAITS, draw, signal);
 
   /** @param {unknown} error @param {string} what */
   function complain(error, what) {
@@ -38,15 +39,7 @@ function render({ model, el }) {
     else throw error;
   }
 
-  function schedule() {
-    if (dirty) return;
-    dirty = true;
-    queueMicrotask(draw);
-  }
-
   function draw() {
-    if (!dirty || signal.aborted) return;
-    dirty = false;
     form.draw();
     arrivals.draw();
     root.dataset.state = snapshot().state;
@@ -93,17 +86,7 @@ function render({ model, el }) {
   root.addEventListener("keydown", (event) => event.stopPropagation(), { signal });
   const timer = setInterval(listen, LISTEN_EVERY_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
-  for (const name of TRAITS) model.on(`change:${name}`, schedule);
-  signal.addEventListener("abort", () => TRAITS.forEach((name) => model.off(`change:${name}`, schedule)));
-
-  el.append(root);
-  dirty = true;
-  draw();
-
-  return () => {
-    controller.abort();
-    root.remove();
-  };
+  return mount(el, root, drawing, controller);
 }
 
 export default { render };

@@ -11,59 +11,106 @@ import { WORDS, agrees, button, element, fileName, icon, kindWords, labelled, nu
 /**
  * One line of a card: a label, a bar and a number.
  * @param {string} className
- * @param {string} label
- * @param {number} probability
  */
-function belief(className, label, probability) {
-  const line = element("div", `sbx-belief ${className}`);
+function createBelief(className) {
+  const node = element("div", `sbx-belief ${className}`);
   const track = element("span", "sbx-track");
   const fill = element("span", "sbx-fill");
-  fill.style.width = `${Math.round(Math.min(1, Math.max(0, probability)) * 100)}%`;
+  const name = labelled("", "sbx-name");
+  const share = element("span", "sbx-percent");
   track.append(fill);
-  line.append(element("span", "sbx-mark", className === "sbx-suggested" ? "→" : ""), labelled(label, "sbx-name"),
-              element("span", "sbx-percent", percent(probability)), track);
-  return line;
+  node.append(element("span", "sbx-mark", className === "sbx-suggested" ? "→" : ""), name, share, track);
+  return {
+    node,
+    /** @param {string} label @param {number} probability */
+    show(label, probability) {
+      fill.style.width = `${Math.round(Math.min(1, Math.max(0, probability)) * 100)}%`;
+      name.textContent = name.title = label;
+      share.textContent = percent(probability);
+    },
+  };
 }
 
-/**
- * A card for one picture. It is told its state and never asks.
- * @param {Item} item
- * @param {string} url
- */
-export function createCard(item, url) {
+/** @param {HTMLElement} node @param {string} words */
+function rename(node, words) {
+  node.title = words;
+  node.setAttribute("aria-label", words);
+}
+
+/** A card, empty. It shows one picture, and another one when it is taken again; it is told its state and never asks. */
+export function createCard() {
   const row = element("div", "sbx-row", "", { role: "row" });
-  const card = element("div", "sbx-card", "", { role: "gridcell", tabindex: "-1" });
-  card.dataset.path = item.path;
+  const card = element("div", "sbx-card", "", { role: "gridcell" });
   const picture = element("div", "sbx-picture");
-  if (url) picture.append(element("img", "", "", { src: url, alt: fileName(item.path), draggable: "false" }));
-  else picture.append(element("span", "sbx-no-picture", "no picture"));
-  picture.append(createTags(item));
+  const tags = element("span", "sbx-tags");
   const select = button("select", "Select (s)", [icon("select")], "sbx-select-one");
   const look = button("close_look", "Full size (f)", [icon("close_look")], "sbx-close-look");
   const badge = element("span", "sbx-badge");
-  picture.append(select, look, badge);
-
+  picture.append(tags, select, look, badge);
   const lines = element("div", "sbx-beliefs");
-  lines.append(belief("sbx-given", item.given, item.given_probability));
-  if (!agrees(item)) lines.append(belief("sbx-suggested", item.suggestion, item.suggested_probability));
-  const reason = element("p", "sbx-reason", item.reason, { title: `${item.path}\n${item.reason}` });
+  const given = createBelief("sbx-given");
+  const suggested = createBelief("sbx-suggested");
+  lines.append(given.node, suggested.node);
+  const reason = element("p", "sbx-reason");
   const strip = element("div", "sbx-strip");
-  strip.hidden = item.evidence.length === 0;
   const trouble = element("p", "sbx-trouble");
   const actions = element("div", "sbx-actions");
-  actions.append(button("keep", `Keep ${item.given} (k)`, [icon("keep")], "sbx-keep"));
-  if (!agrees(item)) actions.append(button("accept", `Accept ${item.suggestion} (Enter)`, [icon("relabel")], "sbx-relabel"));
+  const keep = button("keep", "", [icon("keep")], "sbx-keep");
+  const accept = button("accept", "", [icon("relabel")], "sbx-relabel");
   actions.append(
+    keep, accept,
     button("other", "Another label … (o)", [icon("other")]),
     button("remove", "Remove (d)", [icon("remove")], "sbx-remove"),
     button("unsure", "Unsure (u)", [icon("unsure")], "sbx-unsure"),
   );
   card.append(picture, lines, reason, strip, trouble, actions);
   row.append(card);
+  const reached = [card, ...card.querySelectorAll("button")];
 
+  /** @type {HTMLElement | undefined} */
+  let image;
+  /** @type {string[]} */
+  let evidence = [];
   let shown = "";
+  let tabindex = "";
+  /** @param {boolean} current */
+  function setTab(current) {
+    const wanted = current ? "0" : "-1";
+    if (tabindex === wanted) return;
+    tabindex = wanted;
+    for (const node of reached) node.setAttribute("tabindex", tabindex);
+  }
+  setTab(false); // here, where it costs nothing: later it is a new style for each of them
+
   return {
-    row, card, strip, evidence: item.evidence,
+    row, card, strip, setTab,
+    url: "", // of the thumbnail that it shows
+    get evidence() { return evidence; },
+    /** Another picture, before the card is on the page. @param {Item} item @param {HTMLImageElement | undefined} thumbnail */
+    show(item, thumbnail) {
+      shown = "";
+      evidence = item.evidence;
+      card.dataset.path = item.path;
+      if (thumbnail) thumbnail.alt = fileName(item.path);
+      image = thumbnail ?? element("span", "sbx-no-picture", "no picture");
+      picture.prepend(image);
+      showTags(tags, item);
+      given.show(item.given, item.given_probability);
+      suggested.node.hidden = accept.hidden = agrees(item);
+      suggested.show(item.suggestion, item.suggested_probability);
+      reason.textContent = item.reason;
+      reason.title = `${item.path}\n${item.reason}`;
+      strip.replaceChildren();
+      strip.hidden = evidence.length === 0;
+      rename(keep, `Keep ${item.given} (k)`);
+      rename(accept, `Accept ${item.suggestion} (Enter)`);
+    },
+    /** Leave the page; the image may go to another card, and the card to another picture. */
+    remove() {
+      row.remove();
+      image?.remove();
+      setTab(false);
+    },
     /** @param {boolean} selected */
     mark(selected) {
       card.classList.toggle("sbx-selected", selected);
@@ -84,6 +131,7 @@ export function createCard(item, url) {
       card.dataset.state = pending ? "saving" : error ? "error" : "";
       card.setAttribute("aria-busy", String(Boolean(pending)));
       badge.replaceChildren();
+      badge.title = "";
       badge.dataset.kind = pending ? "saving" : now.stale ? "stale" : kind ?? "";
       if (pending) badge.append(words(saving));
       else if (now.stale) badge.append(icon("warning"), words("file changed: decide anew"));
@@ -103,14 +151,12 @@ export function createCard(item, url) {
   };
 }
 
-/** Place, side and kinds, over the picture. @param {Item} item */
-function createTags(item) {
-  const tags = element("span", "sbx-tags");
-  tags.append(element("span", "sbx-place", number(item.index + 1), { "aria-hidden": "true" }));
+/** Place, side and kinds, over the picture. @param {HTMLElement} tags @param {Item} item */
+function showTags(tags, item) {
+  tags.replaceChildren(element("span", "sbx-place", number(item.index + 1), { "aria-hidden": "true" }));
   if (item.side === "valid") tags.append(element("span", "sbx-side", "valid", { title: "In the validation set" }));
   const kinds = item.kinds.filter((kind) => kind !== "label");
   for (const kind of kinds.slice(0, 2)) tags.append(element("span", "sbx-kind", kindWords(kind), { title: kinds.map(kindWords).join(", ") }));
-  return tags;
 }
 
 /** The card in words. @param {Item} item @param {string} state */

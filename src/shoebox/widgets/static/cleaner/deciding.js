@@ -18,10 +18,10 @@ const MANY_TIMEOUT_MS = 20_000;
  *   grid: ReturnType<typeof import("./grid.js").createGrid>, snapshot: () => Snapshot,
  *   selection: ReturnType<typeof import("./selection.js").createSelection>,
  *   question: ReturnType<typeof import("./question.js").createQuestion>,
- *   say: (sentence: string, kind?: "" | "error") => void, who: () => string, schedule: () => void,
- *   draw: () => void}} parts
+ *   say: (sentence: string, kind?: "" | "error") => void, who: () => string,
+ *   drawing: ReturnType<typeof import("./drawing.js").createDrawing>}} parts
  */
-export function createDeciding({ ask, local, grid, snapshot, selection, question, say, who, schedule, draw }) {
+export function createDeciding({ ask, local, grid, snapshot, selection, question, say, who, drawing }) {
   /** @param {unknown} error @param {string} what */
   function complain(error, what) {
     if (error instanceof Silence) say(`${what}: ${SILENT}. It may be busy or gone: look at the notebook, then try again.`, "error");
@@ -38,7 +38,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
   /** Somebody else's decision stands there: only a yes puts another in its place. @param {any} reply @returns {Promise<number | null>} */
   async function overwrites(reply) {
     if (!reply.conflict) return null;
-    draw();
+    drawing.now();
     const { seq } = reply.conflict[reply.conflict.length - 1];
     return (await question.ask(reply.error)) ? seq : -1;
   }
@@ -58,12 +58,13 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
     /** @param {any} reply */
     const late = (reply) => {
       if (reply.ok) local.errors.delete(path);
-      schedule();
+      drawing.schedule();
     };
     try {
       let reply = await ask("decide", { path, seen, ...fieldsOf(wish) }, { late });
       const theirs = await overwrites(reply);
       if (theirs !== null && theirs >= 0) reply = await ask("decide", { path, seen: theirs, ...fieldsOf(wish) }, { late });
+      grid.renew(reply.rows ?? []);
       if (theirs !== null) grid.focus(path);
       if (reply.conflict) say(`${fileName(path)} is left as it is.`);
       else say(`${fileName(path)}: ${inWords(wish)}.${done ? " This page is done: n for the next one." : ""}`);
@@ -93,6 +94,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
         const theirs = await overwrites(reply);
         if (theirs !== null && theirs >= 0) reply = await ask("decide_many", { ...fields, seen_up_to: Math.max(...reply.conflict.map((/** @type {any} */ one) => one.seq)) }, { timeout_ms: MANY_TIMEOUT_MS });
         if (reply.conflict) break;
+        grid.renew(reply.rows ?? []);
         done += part.length;
       }
       if (done === paths.length) selection.clear();
@@ -108,8 +110,10 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
   /** @param {"undo" | "redo"} kind @param {string} past */
   async function step(kind, past) {
     try {
-      const { path, count } = await ask(kind, {}, { timeout_ms: MANY_TIMEOUT_MS });
-      draw();
+      const { path, count, rows = [] } = await ask(kind, {}, { timeout_ms: MANY_TIMEOUT_MS });
+      grid.renew(rows);
+      grid.drawDecisions();
+      drawing.now();
       if (!path) return say(`There is nothing to ${kind}.`);
       if (count > 1) return say(`${counted(count, "picture", "pictures")}: ${past}.`);
       if (!grid.item(path)) return say(`The decision on ${path} is ${past}. The filters hide this picture.`);

@@ -5,7 +5,6 @@
  *
  * @typedef {import("./words.js").Item} Item
  * @typedef {import("./words.js").Kind} Kind
- * @typedef {import("./words.js").Model} Model
  * @typedef {import("./words.js").Snapshot} Snapshot
  * @typedef {{pending: Map<string, {kind: string, label: string | null}>, errors: Map<string, string>,
  *   selected: Set<string>}} Local decisions on their way to the kernel, those that did not arrive, and what is selected
@@ -16,28 +15,33 @@ import { moved, nextOpen } from "./keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./layout.js";
 import { createPages } from "./pages.js";
 import { createStrips } from "./strips.js";
+import { viewOf } from "./views.js";
 import { undecided } from "./words.js";
 
 const PAGE_FOLLOWS_MS = 200; // after the last scroll
+const SPARE_CARDS = 100;
 
 /**
  * @param {HTMLElement} root
  * @param {HTMLElement} grid
- * @param {Model} model
+ * @param {{snapshot: () => Snapshot, thumbnails: () => Record<string, DataView>,
+ *   pictures: ReturnType<typeof import("./pictures.js").createPictures>}} source
  * @param {Local} local
  * @param {(kind: string, fields?: Record<string, any>) => Promise<any>} ask
- * @param {{turned: (page: number) => void, follow: (page: number) => void}} tell which page a person looks at: the
- *   frame at once, the kernel a little later
+ * @param {{turned: (page: number) => void, follow: (page: number) => void, settled: () => void}} tell which page a
+ *   person looks at: the frame at once, the kernel a little later; and when all that is near is here
  * @param {AbortSignal} signal
  */
-export function createGrid(root, grid, model, local, ask, { turned, follow }, signal) {
+export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local, ask, { turned, follow, settled }, signal) {
   const space = grid.appendChild(document.createElement("div"));
   space.className = "sbx-space";
   space.setAttribute("role", "presentation");
-  const pages = createPages(ask, (one) => { if (visiblePages().includes(one)) drawWindow(); }, signal);
+  const pages = createPages(ask, pictures, (one) => { if (visiblePages().includes(one)) drawWindow(); }, () => root.dataset.state === "ready" && settled(), signal);
   const strips = createStrips(ask, signal);
   /** @type {Map<number, ReturnType<typeof createCard>>} */
   const cards = new Map(); // by the picture's place in the ranking
+  /** @type {ReturnType<typeof createCard>[]} */
+  const spare = []; // cards that left the window: a walk through thousands of pictures makes no new ones
   let current = ""; // path of the card that has, or would get, the focus
   let place = 0; // and where it stands in the queue
   let page = 0; // that a person looks at
@@ -52,7 +56,6 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
   /** @type {number[]} */
   let shown = []; // the places whose cards exist
 
-  const snapshot = () => /** @type {Snapshot} */ (model.get("snapshot"));
   const count = () => snapshot().counts.shown;
   const active = () => /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
   const hasFocus = () => grid.contains(active());
@@ -97,27 +100,36 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     for (const [index, card] of cards) if (!wished.has(index)) dropCard(index, card); // first, so that none has to move
     items.forEach(({ one, item }, order) => {
       if (!item || !wished.delete(item.index)) return;
-      const url = pages.urls.of(item.image_id);
+      const url = pictures.url(item.image_id);
       let card = cards.get(item.index);
       if (card && (card.url !== url || card.card.dataset.path !== item.path)) card = dropCard(item.index, card);
-      if (!card) cards.set(item.index, card = { ...createCard(item, url), url });
+      if (!card) cards.set(item.index, card = takeCard(item, url));
       stand(card.row, one);
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
-    // Never to the notebook, where the next key would mean something else
-    if (had && !hasFocus()) (cardOf(current)?.card ?? grid).focus({ preventScroll: true });
     drawDecisions();
     drawTabs();
+    // Never to the notebook, where the next key would mean something else
+    if (had && !hasFocus()) (cardOf(current)?.card ?? grid).focus({ preventScroll: true });
     if (shown.includes(wanted) && pages.item(wanted)) focus(/** @type {Item} */ (pages.item(wanted)).path);
     pages.want(visiblePages());
     markReady(revision);
   }
 
+  /** @param {Item} item @param {string} url */
+  function takeCard(item, url) {
+    const card = spare.pop() ?? createCard();
+    card.url = url;
+    card.show(item, pictures.image(item.image_id));
+    return card;
+  }
+
   /** @param {number} index @param {ReturnType<typeof createCard>} card @returns {undefined} */
   function dropCard(index, card) {
-    card.row.remove();
+    card.remove();
     cards.delete(index);
+    if (spare.length < SPARE_CARDS) spare.push(card);
   }
 
   /** @param {HTMLElement} node @param {number} one */
@@ -148,19 +160,15 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
 
   /** Only the current card and its buttons are reached with Tab. */
   function drawTabs() {
-    for (const { card } of cards.values()) {
-      const tabindex = card.dataset.path === current ? "0" : "-1";
-      if (card.dataset.tab === tabindex) continue;
-      card.dataset.tab = tabindex;
-      for (const node of [card, ...card.querySelectorAll("button")]) node.setAttribute("tabindex", tabindex);
-    }
+    for (const { card, setTab } of cards.values()) setTab(card.dataset.path === current);
   }
 
   /** Tests and benchmarks read `data-state`: everything in the window is drawn. */
   function markReady(/** @type {number} */ revision) {
     const mine = (turn += 1);
-    const missing = shown.some((one) => !pages.item(one));
-    const images = [...grid.querySelectorAll("img")];
+    const items = shown.map((one) => pages.item(one));
+    const missing = items.some((item) => !item);
+    const opening = pictures.opening(items.flatMap((item) => item?.image_id ?? []));
     const done = () => {
       if (mine !== turn || signal.aborted) return;
       root.dataset.state = "ready";
@@ -170,9 +178,9 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     };
     root.dataset.page = String(page);
     root.dataset.revision = String(revision);
-    if (!missing && images.every((image) => image.complete)) return done();
+    if (!missing && opening.length === 0) return done();
     root.dataset.state = "loading";
-    if (!missing) Promise.all(images.map((image) => image.decode().catch(() => {}))).then(done);
+    if (!missing) Promise.all(opening).then(done);
     return undefined;
   }
 
@@ -256,17 +264,18 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
     /** @param {string} path */
     card: (path) => cardOf(path)?.card,
     drawDecisions,
+    renew: pages.renew,
     /** @param {string} path */
-    url: (path) => pages.urls.of(pages.item(pages.placeOf(path))?.image_id ?? ""),
+    url: (path) => pictures.url(pages.item(pages.placeOf(path))?.image_id ?? ""),
 
     /** Bring everything up to the snapshot. @param {boolean} wantFocus even if the focus was elsewhere */
     draw(wantFocus) {
       const now = snapshot();
       const had = hasFocus();
-      const view = JSON.stringify([now.label, now.suggested, now.kind, now.source, now.side, now.status]);
+      const view = viewOf(now);
       const fresh = view !== drawnView;
       if (fresh) pages.clear();
-      pages.take(now, model.get("thumbnails"));
+      pages.take(now, thumbnails());
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
       measure();
       lookAgain();
@@ -292,6 +301,7 @@ export function createGrid(root, grid, model, local, ask, { turned, follow }, si
       const first = items.findIndex((item) => item && undecided(item));
       place = start + Math.max(0, first);
       current = pages.item(place)?.path ?? "";
+      if (keepFocus && !current) wanted = place; // as soon as it is here
       drawWindow();
       if (keepFocus && current) focus(current, false);
       return items.some(Boolean);

@@ -77,7 +77,8 @@ def make(folder):
 
 
 def start(body, model, photo):
-    """One fresh process."""
+    """One fresh process; both sides find their bytecode, as after an install."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run([sys.executable, "-c", FRAME.format(body=body), str(model), str(photo)], capture_output=True,
                           text=True, check=True)
     return json.loads(done.stdout.split("RESULT")[1])

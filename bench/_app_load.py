@@ -7,7 +7,6 @@ import json
 import statistics
 import time
 import urllib.request
-from typing import Any
 
 import numpy as np
 from _app_models import Models, kernels, memory_mb
@@ -28,11 +27,14 @@ def run_visitors(models: Models, *, quick: bool) -> tuple[str, str]:
     folder = models.folder / "server-load"
     folder.mkdir()
     with start_voila(models.ours, folder, preheat=0, max_visitors=VISITORS) as server:
-        pages = [fetch(server.url) for _ in range(VISITORS)]
+        here: list[int] = []  # nobody asks before all have come; a page that nobody connects to loses its kernel
 
-        async def stay(page: Any, number: int) -> None:
+        async def stay(number: int, door: asyncio.Semaphore) -> None:
             async def ask(line: Line) -> None:
                 await line.greet()
+                here.append(number)
+                while len(here) + len(errors) < VISITORS:
+                    await asyncio.sleep(0.1)
                 await asyncio.sleep(EVERY_S * number / VISITORS)
                 end = time.monotonic() + seconds
                 turn = 0
@@ -46,7 +48,9 @@ def run_visitors(models: Models, *, quick: bool) -> tuple[str, str]:
                     await asyncio.sleep(max(0, EVERY_S - taken))
 
             try:
-                await asyncio.to_thread(talk, server.url, page.kernel_id, ask, timeout_s=seconds + 90)
+                async with door:
+                    page = await asyncio.to_thread(fetch, server.url)
+                await asyncio.to_thread(talk, server.url, page.kernel_id, ask, timeout_s=seconds + 400)
             except Exception as error:
                 errors.append(repr(error))
 
@@ -54,7 +58,8 @@ def run_visitors(models: Models, *, quick: bool) -> tuple[str, str]:
             from concurrent.futures import ThreadPoolExecutor
 
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(VISITORS))
-            await asyncio.gather(*(stay(page, number) for number, page in enumerate(pages)))
+            door = asyncio.Semaphore(2)
+            await asyncio.gather(*(stay(number, door) for number in range(VISITORS)))
 
         asyncio.run(all_of_them())
         each = [memory_mb(process) for process in kernels(server.process.pid)]

@@ -11,6 +11,7 @@ import psutil
 ROOT = Path(__file__).parents[1]
 
 OURS = "import shoebox\nshoebox.app({model!r})"
+SMALL = "import shoebox\nshoebox.app({model!r}, precision='int8')"
 # As in the book's chapter 2, with what ipywidgets 8 needs to run it: `value[0].content` in place of `data[-1]`.
 THEIRS = """
 from fastai.vision.all import *
@@ -49,7 +50,7 @@ def make_models(folder: Path) -> Models:
     from PIL import Image
     from sklearn.datasets import load_sample_image
 
-    bundle, pickle, _ = both(folder)
+    bundle, pickle, _ = both(folder, int8=True)
     photo = folder / "IMG_0001.jpg"
     picture = Image.fromarray(load_sample_image("china.jpg")).resize((4032, 3024), Image.Resampling.BICUBIC)
     noise = np.random.default_rng(0).normal(0, 6, (3024, 4032, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from _app_models import Models, kernels, memory_mb
+from _app_models import SMALL, Models, kernels, memory_mb, write_notebook
 from _servers import Server, clean_env, free_port, start_voila
 from playwright.sync_api import Browser, Page, sync_playwright
 from results import cell
@@ -22,8 +23,9 @@ from conftest import ARGUMENTS
 MB64 = "--Voila.tornado_settings={'websocket_max_message_size': 67108864}"  # else the photo would be lost silently
 NAMES = {"usable_s": "kernel start to usable page, s",
          "memory_mb": "memory of the visitor's kernel after an answer, MB",
+         "memory8_mb": "the same with weights of 8 bits, MB",
          "answer_s": "click to answer for the photo, s", "sent_kb": "sent for it, kB"}
-BOUNDS = {"usable_s": "1/4", "memory_mb": "1/4", "answer_s": "1/4", "sent_kb": "1/20"}
+BOUNDS = {"usable_s": "1/4", "memory_mb": "1/4", "memory8_mb": "1/7", "answer_s": "1/4", "sent_kb": "1/20"}
 
 
 @contextmanager
@@ -99,15 +101,20 @@ class Theirs:
 
 def run(models: Models, *, quick: bool) -> tuple[str, str]:
     """Take turns; each visit has a kernel of its own, none is heated up beforehand."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides find their bytecode, as after an install
     rounds = 2 if quick else 7
     rows: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
-    for name in ("a", "b"):
+    small = write_notebook(models.folder / "small", SMALL.format(model=str(models.bundle)))
+    for name in ("a", "b", "c"):
         (models.folder / f"server-{name}").mkdir()
     with chromium() as browser, \
             start_voila(models.ours, models.folder / "server-a", preheat=0, max_visitors=50) as ours, \
+            start_voila(small, models.folder / "server-c", preheat=0, max_visitors=50) as ours_small, \
             plain_voila(models.theirs, models.folder / "server-b") as theirs:
         for number in range(rounds + 1):
             pair = visit(browser, ours, Ours, models.photo), visit(browser, theirs, Theirs, models.photo)
+            pair[0]["memory8_mb"] = visit(browser, ours_small, Ours, models.photo)["memory_mb"]
+            pair[1]["memory8_mb"] = pair[1]["memory_mb"]
             for process in kernels(theirs.process.pid):  # which plain Voila keeps
                 process.kill()
             if number:  # the first round warms the disk's cache

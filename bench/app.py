@@ -16,13 +16,15 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]),
                 str(Path(__file__).parents[1] / "tests" / "browser")]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import _app_flood  # noqa: E402
 import _app_load  # noqa: E402
 import _app_pairs  # noqa: E402
 from _app_models import make_models  # noqa: E402
 from results import write_section  # noqa: E402
 
 PARTS = {"pairs": _app_pairs.run, "load": _app_load.run_visitors, "mutants": _app_load.run_mutants,
-         "loads": _app_load.run_page_loads}
+         "loads": _app_load.run_page_loads,
+         "flood": _app_flood.run_flood}
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ print("RESULT" + json.dumps(dict(first_s=first, peak_mb=peak, next_ms=sorted(tim
 """
 
 
-def make_models(folder: Path) -> tuple[Path, Path, Path]:
+def make_models(folder: Path, *, int8: bool = False) -> tuple[Path, Path, Path]:
     """A ResNet-18 of random weights as a bundle and as export.pkl, and a 1600 x 1200 photograph."""
     import numpy as np
     from PIL import Image
@@ -75,7 +75,7 @@ def make_models(folder: Path) -> tuple[Path, Path, Path]:
 
         ds = shoebox.Dataset(folder / "pictures")
         learn = shoebox.vision_learner(shoebox.dataloaders(ds), resnet18, pretrained=False)
-        shoebox.export(learn, ds, folder / "bundle", name="bench")
+        shoebox.export(learn, ds, folder / "bundle", name="bench", int8=int8)
         block = DataBlock(blocks=(ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
                           item_tfms=Resize(224))
         plain = shoebox.vision_learner(block.dataloaders(folder / "pictures", bs=8), resnet18, pretrained=False)

@@ -75,7 +75,8 @@ def make(folder):
 
 
 def start(body, model, photo):
-    """One fresh process."""
+    """One fresh process; both sides find their bytecode, as after an install."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run([sys.executable, "-c", FRAME.format(body=body), str(model), str(photo)], capture_output=True,
                           text=True, check=True)
     return json.loads(done.stdout.split("RESULT")[1])
@@ -112,6 +113,7 @@ def per_picture(bundle, pickle, photos, rounds):
     from PIL import Image
 
     import shoebox
+    from shoebox.bundle._shape import shaped
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -126,17 +128,24 @@ def per_picture(bundle, pickle, photos, rounds):
             pixels = np.asarray(image.convert("RGB"))[None]
         session.run(["probabilities"], {"image": pixels})
 
+    def barest(photo):
+        with Image.open(photo) as image:
+            pixels = np.asarray(shaped(image.convert("RGB"), classifier.manifest.preprocessing))[None]
+        session.run(["probabilities"], {"image": pixels})
+
     rows = []
     for name, photo in photos.items():
         found = []
         with learn.no_bar(), learn.no_logging():
             for number in range(3 * rounds + 1):
-                pair = [timed(ask, photo) for ask in (classifier.predict, learn.predict, bare, small.predict)]
+                pair = [timed(ask, photo) for ask in (classifier.predict, learn.predict, bare, small.predict, barest)]
                 if number:
                     found.append(pair)
         for words, a, b in (("against learn.predict", 0, 1), ("against a bare decode and run", 0, 2),
+                            ("against a bare decode, Pillow's resize and a bare run", 0, 4),
                             ("8-bit against learn.predict", 3, 1)):
             rows.append((f"a picture of {name}, {words}, ms", [r[a] for r in found], [r[b] for r in found]))
+        rows += parts(classifier, learn, name, photo, 3 * rounds)
     def one_by_one(photos):
         for photo in photos:
             classifier.predict(photo)
@@ -148,6 +157,35 @@ def per_picture(bundle, pickle, photos, rounds):
     rows.append((f"{BATCH} pictures of 1600 x 1200 at once against one by one, pictures/s", [p[0] for p in pairs],
                  [p[1] for p in pairs]))
     return rows, parity(learn, classifier, small, photos["1600 x 1200"].parent / "parity")
+
+
+def parts(classifier, learn, name, photo, rounds):
+    """What each side spends on decoding, on resizing and on the network: no answer can take less than these."""
+    import numpy as np
+    import torch
+    from fastai.vision.all import PILImage, Resize
+
+    from shoebox.bundle._shape import shaped
+    from shoebox.data import open_image
+
+    opened, theirs, resize = open_image(photo), PILImage.create(photo), Resize(224)
+    steps, threads = classifier.manifest.preprocessing, classifier.threads
+    pixels = np.asarray(shaped(opened, steps))[None]
+    planes = torch.zeros(1, 3, 224, 224)
+    learn.model.eval()
+
+    def network():
+        with torch.inference_mode():
+            learn.model(planes)
+
+    both = {"decoding": (lambda: open_image(photo), lambda: PILImage.create(photo)),
+            "crop and resize": (lambda: shaped(opened, steps, threads=threads), lambda: resize(theirs, split_idx=1)),
+            "the network": (lambda: classifier._run(pixels), network)}
+    rows = []
+    for words, pair in both.items():
+        found = [[timed(ask) for ask in pair] for _ in range(rounds + 1)][1:]
+        rows.append((f"of it {words}, {name}, ms", [r[0] for r in found], [r[1] for r in found]))
+    return rows
 
 
 def parity(learn, classifier, small, folder):

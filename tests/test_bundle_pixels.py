@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from shoebox.bundle import inspect, load_classifier
+from shoebox.bundle import _shape, inspect, load_classifier
 from shoebox.bundle._export import export
 from shoebox.bundle._export_graph import preprocessing_graph
 from shoebox.bundle._export_resize import Graph, pillow_picks_the_order, resized
@@ -88,6 +90,51 @@ def test_pillow_may_do_the_first_step_for_the_graph(steps):
         assert (session.run(None, {"image": small})[0] == whole).all(), (width, height)
 
 
+@pytest.mark.parametrize("size", [(2500, 1800), (1800, 2500), (2049, 1800), (90, 40000), (40000, 90), (1100, 3100)])
+@pytest.mark.parametrize("method", ["crop", "squish"])
+def test_a_large_picture_is_shaped_by_several_threads_to_the_same_values(size, method, monkeypatch):
+    """By the two calls of Pillow that fastai makes: a crop, where it is wanted, and a resize."""
+    monkeypatch.setattr(_shape, "_LARGE_PIXELS", 10_000)
+    steps = Preprocessing(method, (64, 48), (64, 48))
+    image = Image.fromarray(noise(3, *size))
+    before = image.tobytes()
+    box = (0, 0, *size)
+    if method == "crop":
+        scale = min(size[0] / 64, size[1] / 48)
+        width, height = int(scale * 64), int(scale * 48)
+        left, top = int((size[0] - width) * 0.5), int((size[1] - height) * 0.5)
+        box = (left, top, left + width, top + height)
+    wanted = image.crop(box).resize((64, 48), Image.Resampling.BILINEAR)
+    for threads in (1, 2, 3):
+        assert shaped(image, steps, threads=threads).tobytes() == wanted.tobytes(), threads
+    assert image.tobytes() == before
+
+
+def test_what_goes_wrong_in_a_thread_is_not_lost(monkeypatch):
+    """Memory that ran out in one of the threads would else leave black rows, and an answer about them."""
+    def full(self, *args, **kwargs):
+        raise MemoryError
+    image = Image.fromarray(noise(3, 2500, 1800))
+    monkeypatch.setattr(Image.Image, "crop", full)
+    with pytest.raises(MemoryError):
+        shaped(image, Preprocessing("crop", (64, 48), (64, 48)), threads=2)
+
+
+def test_a_picture_of_the_wanted_size_is_handed_on_as_it_is(tmp_path):
+    """What the app has shaped costs the graph nothing more: no loop of the resize runs."""
+    graph = Graph()
+    output = resized(graph, "image", (64, 48), picks_order=True)
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(tmp_path / "ran")
+    session = session_of(graph, output, options=options)
+    pixels = noise(5, 64, 48)[None]
+    assert (session.run(None, {"image": pixels})[0] == pixels).all()
+    ran = Path(session.end_profiling())
+    kinds = {event.get("args", {}).get("op_name") for event in json.loads(ran.read_text())}
+    assert "If" in kinds and not kinds & {"Loop", "Transpose", "Mul"}
+
+
 def test_pillow_does_it_only_where_it_is_the_one_of_the_export(bundle):
     manifest = inspect(bundle[0])
     assert can_shape(manifest)
@@ -102,13 +149,13 @@ def test_what_predict_says_is_what_the_graph_says(ds, bundle):
         assert [answer.probabilities[label] for label in classifier.classes] == raw.tolist()
 
 
-def session_of(graph, output, kind=TensorProto.UINT8):
+def session_of(graph, output, kind=TensorProto.UINT8, options=None):
     pixels = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", "H", "W", 3])
     result = helper.make_tensor_value_info(output, kind, ["A", "B", "C", "D"])
     model = helper.make_model(helper.make_graph(graph.nodes, "pixels", [pixels], [result], graph.constants),
                               opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def noise(seed, width, height):

@@ -274,3 +274,15 @@ def test_a_thousand_mutated_uploads_are_each_answered_and_none_is_a_surprise() -
         assert replies[0].get("code") != "unexpected", (content, replies)
         accepted += replies[0]["ok"]
     assert 100 < accepted < 900
+
+
+def test_what_is_kept_names_the_file_that_answered(tmp_path: Path) -> None:
+    """A bundle may have a model of 8 bits too; which of them was wrong matters."""
+    small = Colours()
+    small.precision = "int8"
+    small.manifest = Manifest()
+    small.manifest.files = {"model.onnx": SimpleNamespace(sha256="0" * 64),
+                            "model.int8.onnx": SimpleNamespace(sha256="8" * 64)}
+    page = classifier_app(small, watch=tmp_path / "watch")
+    assert send(page, picture(), [jpeg()])[0]["ok"]
+    assert watch(tmp_path / "watch").events[0]["model"] == "8" * 12

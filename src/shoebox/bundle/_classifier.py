@@ -92,12 +92,16 @@ class Classifier:
         BundleError
             The model failed.
         """
+        return self._predict(image, explain, self.threads)
+
+    def _predict(self, image: ImageSource, explain: bool, threads: int) -> Prediction:
+        """As `predict`, with `threads` for making the picture small."""
         start = time.perf_counter()
         picture = open_image(image)
         size_px = picture.size
         decoded = time.perf_counter()
         if self._shapes:
-            picture = shaped(picture, self.manifest.preprocessing)
+            picture = shaped(picture, self.manifest.preprocessing, threads=threads)
         outputs = self._run(np.asarray(picture, np.uint8)[None],
                             ("cam",) if explain and "cam" in self._outputs else ())
         ran = time.perf_counter()
@@ -140,7 +144,7 @@ class Classifier:
         with ThreadPoolExecutor(self.threads) as pool:
             for start in range(0, len(sources), batch_size):
                 batch = sources[start:start + batch_size]
-                for answer in pool.map(lambda source: self.predict(source, explain=explain), batch):
+                for answer in pool.map(lambda source: self._predict(source, explain, 1), batch):
                     answers.append(answer)
                     if progress is not None:
                         progress(len(answers), len(sources))

@@ -73,15 +73,23 @@ class Graph:
 def resized(graph: Graph, pixels: str, size: tuple[int, int], *, picks_order: bool) -> str:
     """uint8 (N, H, W, 3) -> uint8 (N, height, width, 3), as `Image.resize((width, height), BILINEAR)`.
 
-    Width comes first, but Pillow 13 does height first when the height shrinks, by over twice what the width loses.
+    A picture of that size already is handed on. Otherwise width comes first, but Pillow 13 does height first when the
+    height shrinks, by over twice what the width loses.
     """
-    if not picks_order:
-        return _both(graph, pixels, size, height_first=False)
-    shape = graph.op("Shape", pixels)
-    lost_height = graph.op("Sub", graph.op("Gather", shape, graph.constant(np.asarray(1))),
-                           graph.constant(np.asarray(size[1])))
-    lost_width = graph.op("Sub", graph.op("Gather", shape, graph.constant(np.asarray(2))),
-                          graph.constant(np.asarray(size[0])))
+    sides = graph.op("Slice", graph.op("Shape", pixels), graph.ints(1), graph.ints(3))
+    lost = graph.op("Sub", sides, graph.ints(*size[::-1]))
+    fits = graph.op("Equal", graph.op("ReduceSum", graph.op("Abs", lost), keepdims=0), graph.constant(np.asarray(0)))
+    as_it_is, made_to_fit = graph.inner(), graph.inner()
+    same = as_it_is.op("Identity", pixels)
+    result = _in_order(made_to_fit, pixels, size, lost) if picks_order else _both(made_to_fit, pixels, size,
+                                                                                  height_first=False)
+    return graph.op("If", fits, then_branch=_proto(as_it_is, same), else_branch=_proto(made_to_fit, result))
+
+
+def _in_order(graph: Graph, pixels: str, size: tuple[int, int], lost: str) -> str:
+    """As `resized`, by the order that Pillow 13 picks; `lost` is (height, width)."""
+    lost_height = graph.op("Gather", lost, graph.constant(np.asarray(0)))
+    lost_width = graph.op("Gather", lost, graph.constant(np.asarray(1)))
     more = graph.op("Greater", lost_height, graph.op("Add", lost_width, lost_width))
     height_first = graph.op("And", more, graph.op("Greater", lost_height, graph.constant(np.asarray(0))))
     return graph.op("If", height_first, then_branch=_branch(graph, pixels, size, height_first=True),
@@ -101,7 +109,10 @@ def pillow_picks_the_order() -> bool:
 
 def _branch(graph: Graph, pixels: str, size: tuple[int, int], *, height_first: bool) -> Any:
     inner = graph.inner()
-    result = _both(inner, pixels, size, height_first=height_first)
+    return _proto(inner, _both(inner, pixels, size, height_first=height_first))
+
+
+def _proto(inner: Graph, result: str) -> Any:
     return inner.as_proto([], [helper.make_tensor_value_info(result, TensorProto.UINT8, None)])
 
 

@@ -1,8 +1,8 @@
 """The app against one of the book's form: Voila, `load_learner`, a FileUpload button and an Output widget.
 
 The same ResNet-18 of random weights, the same 12-megapixel photo, a real Chromium, both on this machine in one run, in
-turn. `python bench/app.py [pairs|load|mutants|loads] [quick]` runs one part; `quick` makes it short. It writes its
-tables into bench/RESULTS.md. Chromium is looked for on the PATH.
+turn. `python bench/app.py [pairs|load|mutants|loads|flood] [quick]` runs one part; `quick` makes it short. It writes
+its tables into bench/RESULTS.md. Chromium is looked for on the PATH.
 """
 
 from __future__ import annotations

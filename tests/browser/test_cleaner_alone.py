@@ -139,6 +139,21 @@ def test_before_and_after_a_retraining_are_shown_with_intervals(alone: Page, tmp
     expect(group).to_contain_text("7 answers turned right, 1 turned wrong.")
 
 
+def test_an_overview_that_comes_late_does_not_cover_the_plan(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path)
+    for name in ("Overview", "Overview", "Overview", "Apply …"):
+        alone.get_by_role("button", name=name).first.click()
+    plan = {"token": "t", "total": 1, "relabel": 1, "remove": 0, "classes": [], "moves": [], "stale": []}
+    wishes = {kind: [wish["id"] for wish in sent(alone) if wish["kind"] == kind] for kind in ("confusion", "plan")}
+    assert [len(ids) for ids in wishes.values()] == [2, 1], "the second press took the first one back"
+    alone.evaluate("(plan) => kernel.set({ planned: plan })", plan)
+    overview = {"labels": ["cat", "dog"], "cells": [[0, 1, 3, 3]], "left_out": 0}
+    for number in (*wishes["plan"], *wishes["confusion"]):
+        alone.evaluate("([id, more]) => kernel.hear('msg:custom', { id, ok: true, ...more }, [])", [number, overview])
+    expect(alone.get_by_role("heading", name="Move 1 file?")).to_be_visible()
+    expect(alone.get_by_role("heading", name="Overview")).to_have_count(0)
+
+
 def test_kinds_without_a_suggestion_and_their_evidence(alone: Page, tmp_path: Path) -> None:
     path = draw(alone, tmp_path)[0]
     alone.evaluate("""(path) => {

@@ -59,6 +59,8 @@ function render({ model, el }) {
   let wantFocus = false;
   /** @type {string | undefined} */
   let held; // the picture on which the pointer went down
+  let overviews = 0;
+  let expected = 0; // the overview that is on its way and still wanted
 
   /** @param {string} sentence @param {"" | "error"} [kind] */
   function say(sentence, kind = "") {
@@ -131,25 +133,37 @@ function render({ model, el }) {
   }
 
   async function toggleOverview() {
-    if (panel.showsOverview) return panel.setOverview(null);
+    if (panel.showsOverview || expected) return closeOverview();
+    overviews += 1;
+    const mine = overviews;
+    expected = mine;
     try {
       const { labels, cells, left_out: leftOut } = await ask("confusion");
+      if (mine !== expected) return undefined;
       panel.setOverview({ labels, cells, left_out: leftOut });
       panel.focus();
     } catch (error) {
-      complain(error, "The overview cannot be shown");
+      if (mine === expected) complain(error, "The overview cannot be shown");
+    } finally {
+      if (mine === expected) expected = 0;
     }
     return undefined;
   }
 
+  function closeOverview() {
+    expected = 0;
+    panel.setOverview(null);
+  }
+
   /** Open what a cell or a bar stands for. @param {Record<string, any>} filters */
   function openThose(filters) {
-    panel.setOverview(null);
+    closeOverview();
     wantFocus = true;
     return view({ label: null, suggested: null, issue_kind: null, source: null, page: 0, ...filters });
   }
 
   async function showPlan() {
+    expected = 0; // it would cover the plan
     panel.expectPlan();
     try {
       await ask("plan");
@@ -177,6 +191,7 @@ function render({ model, el }) {
   }
 
   function close() {
+    expected = 0;
     if (panel.close()) ask("cancel").catch(() => {}); // closed here in any case
   }
 

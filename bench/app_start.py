@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from books_learner import books_learner
 from results import cell, write_section
 
 ROUNDS = 7
@@ -63,25 +64,13 @@ def make_models(folder: Path, *, int8: bool = False) -> tuple[Path, Path, Path]:
     Image.fromarray(rng.integers(0, 255, (120, 160, 3), dtype=np.uint8)).resize((1600, 1200)).save(photo, quality=85)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from fastai.vision.all import (
-            CategoryBlock,
-            DataBlock,
-            ImageBlock,
-            Resize,
-            get_image_files,
-            parent_label,
-            resnet18,
-        )
+        from fastai.vision.all import resnet18
 
         ds = shoebox.Dataset(folder / "pictures")
         learn = shoebox.vision_learner(shoebox.dataloaders(ds), resnet18, pretrained=False)
         shoebox.export(learn, ds, folder / "bundle", name="bench", int8=int8)
-        block = DataBlock(blocks=(ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
-                          item_tfms=Resize(224))
-        plain = shoebox.vision_learner(block.dataloaders(folder / "pictures", bs=8), resnet18, pretrained=False)
-        plain.remove_cb(plain.shoebox_recorder)
+        plain = books_learner(folder / "pictures")
         plain.model.load_state_dict(learn.model.state_dict())
-        plain.path = folder
         plain.export("export.pkl")
     return folder / "bundle", folder / "export.pkl", photo
 

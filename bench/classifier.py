@@ -19,6 +19,7 @@ import warnings
 from pathlib import Path
 
 from app_start import FASTAI, FRAME, SHOEBOX
+from books_learner import books_learner
 from results import cell, write_section
 
 INT8 = SHOEBOX.replace("load_classifier(sys.argv[1])", 'load_classifier(sys.argv[1], precision="int8")')
@@ -52,23 +53,9 @@ def make(folder):
     photos = {name: photo(folder / f"{size[0]}.jpg", size) for name, size in SIZES.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from fastai.vision.all import (
-            CategoryBlock,
-            DataBlock,
-            ImageBlock,
-            Resize,
-            get_image_files,
-            parent_label,
-            resnet18,
-            vision_learner,
-        )
-
-        block = DataBlock(blocks=(ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
-                          item_tfms=Resize(224))
-        learn = vision_learner(block.dataloaders(folder / "pictures", bs=16, num_workers=0), resnet18, pretrained=False)
+        learn = books_learner(folder / "pictures", batch_size=16)
         with learn.no_bar(), learn.no_logging():
             learn.fit(3, 1e-3)  # random weights that nothing was learned with are no match for 8 bits
-        learn.path = folder
         learn.export("export.pkl")
         report = shoebox.export(learn, shoebox.Dataset(folder / "pictures"), folder / "bundle", int8=True)
     print(report, file=sys.stderr)

@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "tests" / "browser")]
 import scan  # noqa: E402
 import scan_growth  # noqa: E402
 from _servers import start_lab, wait_until  # noqa: E402
+from books_learner import books_learner  # noqa: E402
 from results import cell, write_section  # noqa: E402
 
 ROUNDS = 5
@@ -99,21 +100,7 @@ def learner(folder: Path) -> None:
     """A small network for the photographs, as export.pkl. What it says does not matter here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from fastai.vision.all import (
-            CategoryBlock,
-            DataBlock,
-            ImageBlock,
-            Resize,
-            get_image_files,
-            parent_label,
-            resnet18,
-            vision_learner,
-        )
-        block = DataBlock(blocks=(ImageBlock, CategoryBlock), get_items=get_image_files, get_y=parent_label,
-                          item_tfms=Resize(64))
-        learn = vision_learner(block.dataloaders(folder / "photos", bs=8, num_workers=0), resnet18, pretrained=False)
-        learn.path = folder
-        learn.export("export.pkl")
+        books_learner(folder / "photos", side_px=64).export("export.pkl")
 
 
 @contextmanager

@@ -154,6 +154,17 @@ def test_an_overview_that_comes_late_does_not_cover_the_plan(alone: Page, tmp_pa
     expect(alone.get_by_role("heading", name="Overview")).to_have_count(0)
 
 
+def test_an_overview_that_comes_late_does_not_cover_the_keys(alone: Page, tmp_path: Path) -> None:
+    draw(alone, tmp_path)
+    alone.get_by_role("button", name="Overview").first.click()
+    card(alone, 1).focus()
+    alone.keyboard.press("?")
+    wish, = (wish for wish in sent(alone) if wish["kind"] == "confusion")
+    overview = {"id": wish["id"], "ok": True, "labels": ["cat", "dog"], "cells": [[0, 1, 3, 3]], "left_out": 0}
+    alone.evaluate("(answer) => kernel.hear('msg:custom', answer, [])", overview)
+    expect(alone.get_by_role("heading", name="Keys")).to_be_visible()
+
+
 def test_kinds_without_a_suggestion_and_their_evidence(alone: Page, tmp_path: Path) -> None:
     path = draw(alone, tmp_path)[0]
     alone.evaluate("""(path) => {

@@ -38,10 +38,10 @@ def label_quality_scores(labels: NDArray[np.int64], pred_probs: NDArray[np.float
     """How far each given label can be trusted: 0 to 1, lower is worse, below 0.5 another class is more probable.
 
     The belief in a label is a weighted geometric mean of ``p[given]`` (what cleanlab calls self-confidence, weight
-    0.8) and ``p[given] / (p[given] + p[best other])`` (the log-odds margin, weight 0.2). The margin alone finds
-    confusions of two look-alikes better and stray labels in small sets worse; the weights were chosen on the first
-    seed of `bench/ranking.py`, and the other seeds judge them. Where the given label is the most probable one, half of
-    the belief is added to one half, so that all of those come after all others.
+    0.8) and ``p[given] / (p[given] + p[best other])`` (the log-odds margin, weight 0.2). In `bench/ranking.py` the
+    margin alone is better on the mean and much worse in single small sets; the weights trade the one for the other,
+    and were chosen on the first seed. Where the given label is the most probable one, half of the belief is added to
+    one half, so that all of those come after all others.
 
     Parameters
     ----------

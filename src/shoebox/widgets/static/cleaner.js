@@ -229,7 +229,10 @@ function render({ model, el }) {
     next: () => { turnPage(1); },
     previous: () => { turnPage(-1); },
     filter: () => frame.label.focus(),
-    help: () => panel.toggleHelp(),
+    help: () => {
+      expected = 0;
+      panel.toggleHelp();
+    },
     overview: toggleOverview,
     back: () => {
       if (question.isOpen) question.answer(false);

@@ -7,6 +7,7 @@ none of Pillow's other forty is ever entered; its size is judged before it decod
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -21,6 +22,7 @@ from PIL import Image, ImageFile
 from shoebox.data._floods import is_flood
 from shoebox.data._kinds import ends_early, jpeg_scans, kind_in_words, kind_of, scan_marks
 from shoebox.data._pixels import is_turned, small_copy, to_rgb, turn_upright
+from shoebox.data._stand_in import stand_in
 from shoebox.data._truncated import truncated_files
 from shoebox.errors import ImageError
 
@@ -142,9 +144,18 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
 def check_image(data: bytes, *, name: str = "picture", max_bytes: int = MAX_BYTES) -> tuple[str, int, int]:
     """Format, width and height (as stored, in pixels) of a picture that can be decoded to its end.
 
-    Answers and raises as `decode_image` does, and keeps no picture: a JPEG is decoded in grey at an eighth of its size.
+    Answers and raises as `decode_image` does, and keeps no picture: of an ordinary JPEG a stand-in is decoded, of any
+    other a grey copy at an eighth of its size.
     """
     _check_size(len(data), max_bytes, name)
+    short = stand_in(data)
+    if short is not None:
+        with contextlib.suppress(ImageError):  # the whole file then says why
+            return _checked(short, name)
+    return _checked(data, name)
+
+
+def _checked(data: bytes, name: str) -> tuple[str, int, int]:
     decoded = _Job(data, name, MAX_PIXELS, _CHECKED_PX, draft_mode="L").run(keep=False)
     return decoded.format, decoded.width_px, decoded.height_px
 

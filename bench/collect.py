@@ -33,7 +33,7 @@ CAUSES = {"missing": "not_found", "page": "html_instead_of_image", "cut": "damag
 OURS = """
 import json, sys, threading, time
 import shoebox
-from shoebox.collect import UrlList
+from shoebox.collect import UrlList, collect  # and with it all that it needs, as in the other process
 urls = json.loads(sys.stdin.read())
 done = []
 start, cpu = time.perf_counter(), time.process_time()

@@ -309,15 +309,15 @@ def test_every_cause_has_its_words():
 
 
 def test_an_error_nobody_expected_costs_one_picture_and_not_the_rest(root, here, monkeypatch):
-    from shoebox.collect import _store
+    from shoebox.collect import _check
 
-    check = _store.check_image
+    check = _check.check_image
 
     def sometimes(data, **options):
         if data == jpeg(1):
             raise KeyError("nobody expects this")
         return check(data, **options)
 
-    monkeypatch.setattr(_store, "check_image", sometimes)
+    monkeypatch.setattr(_check, "check_image", sometimes)
     report = collect(root, {"a": ""}, UrlList([here.url(f"/{n}.jpg") for n in range(5)]))
     assert [r.cause or r.state for r in report.records] == ["added", "not_stored", "added", "added", "added"]

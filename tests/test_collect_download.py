@@ -272,22 +272,24 @@ def test_large_bodies_go_over_the_disk_and_come_out_whole(collect, here, tmp_pat
     assert (tmp_path / "bears" / record.path).read_bytes() == png
 
 
-def test_a_full_disk_is_a_sentence_and_the_rest_goes_on(collect, here, monkeypatch):
+def test_a_full_disk_is_a_sentence_and_the_rest_goes_on(collect, here, monkeypatch, tmp_path):
     from shoebox.collect import _store
 
-    opened = _store.Path.open
+    written = _store.os.write
 
-    def full(path, mode="r", **options):
-        if mode == "xb" and not fails:
-            fails.append(path)
+    def full(handle, data):
+        if len(data) > 1000 and not fails:
+            fails.append(handle)
+            written(handle, data[:100])
             raise OSError(28, "No space left on device")
-        return opened(path, mode, **options)
+        return written(handle, data)
 
     fails = []
-    monkeypatch.setattr(_store.Path, "open", full)
+    monkeypatch.setattr(_store.os, "write", full)
     here.answers |= {"/a.jpg": body(jpeg(1)), "/b.jpg": body(jpeg(2))}
     report = collect("/a.jpg", "/b.jpg")
     assert sorted(r.cause or r.state for r in report.records) == ["added", "not_stored"]
+    assert list((tmp_path / "bears" / ".shoebox" / "incoming").iterdir()) == []
     assert {r.state for r in collect("/a.jpg", "/b.jpg").records} == {"added"}
 
 

@@ -10,6 +10,7 @@ Behind a proxy it is the proxy that resolves names: Shoebox asks hosts directly 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -91,7 +92,9 @@ def _is_carrier(address: _Address) -> bool:
 
 
 async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """Every address that the system names for a host, in its order."""
+    """Every address that the system names for a host, in its order. A number is one already."""
+    with contextlib.suppress(ValueError):
+        return [str(ipaddress.ip_address(host.strip("[]")))]
     answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 

@@ -12,53 +12,29 @@ import datetime
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from shoebox.collect._outcome import Cause, Limits, RefusedError
-from shoebox.collect._wire import looks_like_html
+from shoebox.collect._check import BINARY, Checked, Checker
+from shoebox.collect._outcome import Limits
 from shoebox.data import (
     Dataset,
     FreeNames,
     SourceRecord,
     SourceTable,
-    check_image,
     check_label,
-    decode_image,
     folder_lock,
     fsync_folder,
-    jpeg_bytes,
     move_file,
     move_files,
     safe_join,
-    sha256_bytes,
     sha256_file,
 )
-from shoebox.errors import DatasetError, ImageError
+from shoebox.errors import DatasetError
 
-__all__ = ["Checked", "Store"]
+__all__ = ["Store"]
 
 _INCOMING = ".shoebox/incoming"
-_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif",
-             "AVIF": ".avif", "MPO": ".jpg", "HEIF": ".heic"}
-_QUALITY = 92
-_CAUSES: dict[str, Cause] = {
-    "too_many_bytes": "too_large", "too_many_pixels": "too_large", "too_many_scans": "too_large",
-    "truncated": "damaged", "damaged": "damaged", "empty": "damaged", "unsupported_format": "unsupported_format",
-}
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A picture that went through the door and lies in the staging folder."""
-
-    file: Path
-    image_id: str
-    sha256: str
-    suffix: str
-    size_bytes: int
-    width_px: int
-    height_px: int
 
 
 class Store:
@@ -68,8 +44,7 @@ class Store:
         self.ds = ds
         self.table = SourceTable(ds._catalog)
         self.staging = ds.root / _INCOMING
-        self._limits = limits
-        self._max_px = max_px
+        self.checker = Checker(self.staging, limits.max_bytes, limits.min_px, max_px)
         self._syncing = ThreadPoolExecutor(8, thread_name_prefix="shoebox-sync")
         self._places: dict[str, str] = {}  # image id or SHA-256 of what came -> path
         self._folders: dict[str, str] = {}
@@ -91,37 +66,14 @@ class Store:
             raise DatasetError(f"Another notebook or process is collecting into {self.ds.root.name!r}. Wait until it "
                                "has finished and try again.") from None
 
-    def check(self, data: bytes, name: str) -> Checked:
-        """Look at the bytes through the image door and lay the picture down; `RefusedError` when they are none.
-
-        Neither the address nor what the server called it matters. Runs in any thread.
-        """
-        if looks_like_html(data):
-            raise RefusedError("html_instead_of_image", f"{name!r} is a web page instead of a picture. Leave it out, "
-                               "or look for the picture's own address.")
-        try:
-            kind, width_px, height_px = check_image(data, name=name, max_bytes=self._limits.max_bytes)
-            if min(width_px, height_px) < self._limits.min_px:
-                raise RefusedError("too_small", f"{name!r} is {width_px} x {height_px} pixels; at "
-                                   f"least {self._limits.min_px} a side were asked for.")
-            stored, suffix = data, _SUFFIXES.get(kind, f".{kind.lower()}")
-            if self._max_px is not None and max(width_px, height_px) > self._max_px:
-                whole = decode_image(data, name=name, max_bytes=self._limits.max_bytes).image
-                stored, suffix = jpeg_bytes(whole, side_px=self._max_px, quality=_QUALITY), ".jpg"
-        except ImageError as error:
-            raise RefusedError(_CAUSES.get(error.cause, "not_an_image"), str(error)) from None
-        sha256 = sha256_bytes(data)
-        image_id = sha256 if stored is data else sha256_bytes(stored)
-        return Checked(self._lay_down(stored, image_id), image_id, sha256, suffix, len(data), width_px,
-                       height_px)
-
     def commit(self, batch: Sequence[tuple[SourceRecord, Checked | None]]) -> list[SourceRecord]:
         """Write rows down, then move the new pictures to their places. What has no picture is only written down."""
         self._make_safe([checked.file for _, checked in batch if checked is not None])
-        done = [record if checked is None else self._placed(record, checked) for record, checked in batch]
+        homes = _Homes(self.ds.root)
+        done = [record if checked is None else self._placed(record, checked, homes) for record, checked in batch]
         self.table.store(done)
         staged = [(record, checked.file) for record, (_, checked) in zip(done, batch, strict=True) if checked]
-        move_files([(file, safe_join(self.ds.root, r.path)) for r, file in staged if r.state == "added"])
+        move_files([(file, homes.place(r.path)) for r, file in staged if r.state == "added"])
         for record, file in staged:
             if record.state != "added":
                 file.unlink(missing_ok=True)
@@ -137,7 +89,7 @@ class Store:
         if files:
             fsync_folder(self.staging)
 
-    def _placed(self, record: SourceRecord, checked: Checked) -> SourceRecord:
+    def _placed(self, record: SourceRecord, checked: Checked, homes: _Homes) -> SourceRecord:
         """The row with the place of its picture: a new one, or that of its twin."""
         record = replace(record, image_id=checked.image_id, sha256=checked.sha256, size_bytes=checked.size_bytes,
                          width_px=checked.width_px, height_px=checked.height_px, fetched_at=now())
@@ -146,23 +98,12 @@ class Store:
             return replace(record, state="duplicate", path=twin,
                            sentence=f"The same picture as {twin!r}, which is there already.")
         folder = self._folder(record.label)
-        name, home = f"{checked.image_id[:16]}{checked.suffix}", safe_join(self.ds.root, folder)
-        if (home / name).exists():
-            name = FreeNames().take(home, name)
+        name = f"{checked.image_id[:16]}{checked.suffix}"
+        if os.path.lexists(homes.place(f"{folder}/{name}")):
+            name = FreeNames().take(homes.folder(folder), name)
         path = f"{folder}/{name}"
         self._places[checked.image_id] = self._places[checked.sha256] = path
         return replace(record, state="added", path=path)
-
-    def _lay_down(self, data: bytes, image_id: str) -> Path:
-        part = self.staging / f"{image_id}.{os.urandom(4).hex()}.part"
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise RefusedError("not_stored", f"The picture cannot be written ({error}). Check the disk's free space, "
-                               "then collect again.") from None
-        return part
 
     def _recover(self) -> None:
         """Finish the moves that have a row; what has none was not stored and is asked for again."""
@@ -198,9 +139,30 @@ class Store:
         return self._folders[label]
 
 
+class _Homes:
+    """The class folders of one batch, each looked at once for links that lead elsewhere."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[str, Path] = {}
+
+    def folder(self, name: str) -> Path:
+        if name not in self._known:
+            self._known[name] = safe_join(self._root, name)
+        return self._known[name]
+
+    def place(self, path: str) -> Path:
+        """Of a picture, whose name is ours."""
+        folder, _, name = path.rpartition("/")
+        return self.folder(folder) / name
+
+
 def _force(file: Path) -> None:
-    with file.open("rb+") as staged:
-        os.fsync(staged.fileno())
+    handle = os.open(file, os.O_RDWR | BINARY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def now() -> str:

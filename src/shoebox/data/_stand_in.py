@@ -8,12 +8,10 @@ bytes of that scan does. What its pixels are is another matter.
 
 from __future__ import annotations
 
-import re
+import numpy as np
 
 __all__ = ["stand_in"]
 
-# After an FF within compressed pixels: a stuffed zero, a restart or more fill bytes; anything else is a marker.
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SOS, _EOI = 0xDA, b"\xff\xd9"
 _BASELINE = (0xC0, 0xC1)  # Huffman-coded, in one go or in several; others may fail in later scans
 _PLAIN = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}  # tables, restarts, comments and what programs add
@@ -26,10 +24,19 @@ def stand_in(data: bytes) -> bytes | None:
     start = _start_of_pixels(data)
     if start is None:
         return None
-    found = _MARKER.search(data, start)
-    if found is None or found.group() != _EOI or found.start() - start <= _KEPT_BYTES:
+    end = _first_marker(data, start)
+    if end is None or data[end:end + 2] != _EOI or end - start <= _KEPT_BYTES:
         return None
     return data[:start + _KEPT_BYTES] + _EOI
+
+
+def _first_marker(data: bytes, start: int) -> int | None:
+    """Where, after an FF within compressed pixels, neither a stuffed zero nor a restart nor a fill byte follows."""
+    values = np.frombuffer(data, np.uint8, offset=start)
+    marks = np.flatnonzero(values[:-1] == 0xFF)
+    follow = values[marks + 1]
+    ends = marks[(follow != 0x00) & (follow != 0xFF) & ((follow & 0xF8) != 0xD0)]
+    return start + int(ends[0]) if len(ends) else None
 
 
 def _start_of_pixels(data: bytes) -> int | None:

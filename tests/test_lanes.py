@@ -19,7 +19,7 @@ from shoebox.quality import (
     neighbours_wanted,
     unit_directions,
 )
-from shoebox.quality._lanes import without_opinion
+from shoebox.quality._lanes import trained_weight, without_opinion
 
 
 def clouds(per_class, d=16, spread=0.4, seed=0):
@@ -139,12 +139,15 @@ class TestCombining:
         self.trained = self.frozen.copy()
         self.trained[self.held_out] = self.trained[self.held_out] ** 0.3  # held-out: less sure
         self.trained /= self.trained.sum(axis=1, keepdims=True)
+        self.vague = self.frozen ** 0.1
+        self.vague /= self.vague.sum(axis=1, keepdims=True)
 
     def test_neither_side_is_favoured(self):
-        margins = log_odds_margin(self.labels, combine_lanes(self.labels, self.frozen, self.trained, self.held_out))
+        assert trained_weight(self.labels, self.vague, self.trained, self.held_out) == 0.5
+        margins = log_odds_margin(self.labels, combine_lanes(self.labels, self.vague, self.trained, self.held_out))
         first = np.argsort(margins)[:100]
         assert 15 <= self.held_out[first].sum() <= 35, "about a quarter of the pictures, about a quarter of the page"
-        naive = log_odds_margin(self.labels, np.sqrt(self.frozen * self.trained))
+        naive = log_odds_margin(self.labels, np.sqrt(self.vague * self.trained))
         assert self.held_out[np.argsort(naive)[:100]].sum() > 35, "without the alignment it would be favoured"
 
     def test_the_order_within_a_side_and_the_other_classes_stay(self):
@@ -156,8 +159,9 @@ class TestCombining:
 
     def test_rows_without_a_training_are_judged_by_the_features_alone(self):
         self.trained[::7] = np.nan
-        table = combine_lanes(self.labels, self.frozen, self.trained, self.held_out)
-        assert table[::7] == pytest.approx(self.frozen[::7], abs=1e-5)
+        table = combine_lanes(self.labels, self.vague, self.trained, self.held_out)
+        assert table[::7] == pytest.approx(self.vague[::7], abs=1e-5)
+        assert table[1::7] != pytest.approx(self.vague[1::7], abs=1e-3)
         nothing = combine_lanes(self.labels, self.frozen, np.full((400, 3), np.nan), self.held_out)
         assert nothing == pytest.approx(self.frozen, abs=1e-5)
 
@@ -169,9 +173,32 @@ class TestCombining:
 
     def test_held_out_predictions_alone_count_on_their_side(self):
         self.trained[~self.held_out] = np.nan
-        table = combine_lanes(self.labels, self.frozen, self.trained, self.held_out)
+        table = combine_lanes(self.labels, self.vague, self.trained, self.held_out)
         assert np.isfinite(table).all()
-        assert table[~self.held_out] == pytest.approx(self.frozen[~self.held_out], abs=1e-5)
+        assert table[~self.held_out] == pytest.approx(self.vague[~self.held_out], abs=1e-5)
+        assert table[self.held_out] != pytest.approx(self.vague[self.held_out], abs=1e-3)
+
+    @pytest.mark.parametrize("better", ["frozen", "trained", "alike", "neither"])
+    def test_the_training_counts_as_much_as_held_out_pictures_say(self, better):
+        nothing, rng = np.full((400, 3), 1 / 3), np.random.default_rng(1)
+        noise = rng.dirichlet(np.ones(3), 400)
+        frozen, trained = {"frozen": (self.frozen, noise), "trained": (noise, self.frozen),
+                           "alike": (self.vague, self.vague), "neither": (nothing, nothing)}[better]
+        weight = trained_weight(self.labels, frozen, trained, self.held_out)
+        assert weight == {"frozen": 0.0, "trained": 0.5, "alike": 0.0, "neither": 0.0}[better]
+        shuffled = trained.copy()
+        shuffled[~self.held_out] = noise[~self.held_out]
+        assert trained_weight(self.labels, frozen, shuffled, self.held_out) == weight, "training pictures say nothing"
+
+    def test_without_held_out_pictures_the_weight_is_in_the_middle(self):
+        assert trained_weight(self.labels, self.frozen, self.trained, np.arange(400) < 19) == 0.25
+
+    def test_one_wrong_label_does_not_decide_the_weight(self):
+        sure = np.where(np.arange(3) == self.labels[:, None], 0.98, 0.01)
+        wrong = self.labels.copy()
+        wrong[0] = (wrong[0] + 1) % 3
+        trained = np.where(np.arange(3) == self.labels[:, None], 1 - 2e-9, 1e-9)
+        assert trained_weight(wrong, sure, trained, self.held_out) > 0
 
 
 @pytest.mark.parametrize(("table", "sentence"), [

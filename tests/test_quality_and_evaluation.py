@@ -40,8 +40,8 @@ def test_the_margin_by_hand():
 def test_the_belief_in_a_label_by_hand():
     scores = label_quality_scores(np.array([0, 1, 2, 0]), np.array([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1],
                                                                     [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
-    assert scores[0] == pytest.approx((1 + 0.5 ** 0.8 * (2 / 3) ** 0.2) / 2)
-    assert scores[1] == pytest.approx(0.1 ** 0.8 * (1 / 9) ** 0.2)
+    assert scores[0] == pytest.approx((1 + 0.5 ** 0.95 * (2 / 3) ** 0.05) / 2)
+    assert scores[1] == pytest.approx(0.1 ** 0.95 * (1 / 9) ** 0.05)
     assert scores[2] == pytest.approx(1e-12) and scores[3] == pytest.approx(1)
 
 

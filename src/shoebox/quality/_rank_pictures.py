@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shoebox.data import ImageRecord, Predictions, Skipped
 from shoebox.errors import PredictionsError
 from shoebox.quality._label_issues import aligned_rows, conflict_issues, label_issues, labels_of
-from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, without_opinion
+from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, trained_weight, without_opinion
 from shoebox.quality._neighbours import (
     Neighbours,
     find_neighbours,
@@ -82,8 +82,9 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
     lanes, rows = [Lane("neighbours and regression", True, features_reason)], np.full_like(frozen, np.nan)
     if trained is not None:
         rows = aligned_rows(trained, records, classes)
-    lanes.append(_trained_lane(rows, trained, trained_reason))
     held_out = _held_out(records, trained)
+    weight = trained_weight(labels, frozen, rows, held_out)
+    lanes.append(_trained_lane(rows, trained, trained_reason, weight))
     pred_probs = combine_lanes(labels, frozen, rows, held_out)
     issues = label_issues(records, labels, pred_probs, classes, _said(rows))
     issues = _with_evidence(issues, records, labels, groups, directions, classes)
@@ -107,7 +108,7 @@ def _held_out(records: Sequence[ImageRecord], trained: Predictions | None) -> ND
     return np.asarray([origins.get(r.image_id, "") == "held_out" for r in records], np.bool_)
 
 
-def _trained_lane(rows: NDArray[np.float64], trained: Predictions | None, reason: str) -> Lane:
+def _trained_lane(rows: NDArray[np.float64], trained: Predictions | None, reason: str, weight: float) -> Lane:
     known = int(np.isfinite(rows).all(axis=1).sum())
     if trained is None:
         return Lane("training", False, reason)
@@ -115,7 +116,7 @@ def _trained_lane(rows: NDArray[np.float64], trained: Predictions | None, reason
         return Lane("training", False, f"none of its predictions fits a picture here; {reason}")
     origins = set(trained.origins)
     name = "recorder" if "recorder" in origins else "held-out predictions"
-    return Lane(name, True, f"for {known} of {len(rows)} pictures; {reason}")
+    return Lane(name, True, f"for {known} of {len(rows)} pictures, with a weight of {weight:.0%}; {reason}")
 
 
 def _said(rows: NDArray[np.float64]) -> list[str]:

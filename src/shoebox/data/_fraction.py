@@ -34,8 +34,12 @@ def fraction_for(size: tuple[int, int], fixed: float, per_pixel: float, max_pixe
 
 
 def least_fraction(size: tuple[int, int], least_px: int) -> int:
-    """The last of 1, 2, 4 and 8 by which the shorter side, rounded up, is still at least `least_px`; else 1."""
-    return max(shrink for shrink in _SHRINKS if shrink == 1 or -(-min(size) // shrink) >= least_px)
+    """The last of 1, 2, 4 and 8 by which the shorter side, rounded up, is still at least `least_px`; else 1.
+
+    No picture is made smaller by more than it has pixels.
+    """
+    shorter = min(size)
+    return max(s for s in _SHRINKS if s == 1 or (-(-shorter // s) >= least_px and shorter >= s))
 
 
 def fit_inside(size: tuple[int, int], side_px: int) -> tuple[int, int]:

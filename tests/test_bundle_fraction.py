@@ -13,7 +13,7 @@ import shoebox
 from shoebox.bundle import _export, check, inspect, load_classifier
 from shoebox.bundle._export import export
 from shoebox.data import Dataset, open_image
-from shoebox.errors import BundleError
+from shoebox.errors import BundleError, ImageError
 from shoebox.training import _dataloaders
 from shoebox.training._opener import Opener, least_px_for
 from tests._exported import all_valid
@@ -191,3 +191,13 @@ def test_in_full_when_asked(ds):
     dls = shoebox.dataloaders(ds, size_px=64, full_decode=True)
     for path, pixels in opened(ds, dls).items():
         assert (pixels == np.asarray(open_image(ds.file(path)))).all()
+
+
+def test_what_is_left_of_a_truncated_jpeg_comes_at_the_fraction_too(ds):
+    whole = ds.file(next(record.path for record in ds.images if record.width_px > 1700)).read_bytes()
+    cut = whole[:len(whole) * 2 // 3]
+    kept = Opener(448, keep_truncated=True)(cut)
+    assert max(kept.size) < 500 and (np.asarray(kept) == np.asarray(
+        open_image(cut, least_px=448, truncated="keep"))).all()
+    with pytest.raises(ImageError, match="ends too early"):
+        Opener(448)(cut)

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from shoebox.bundle import Manifest
-from shoebox.bundle._manifest import checksum
+from shoebox.bundle._manifest import PROTOCOL, checksum
 from shoebox.bundle._records import Calibration, DatasetRecord, FileRecord, Parity, Preprocessing
 
 CLASSES = ("red", "green", "blue")
@@ -50,8 +50,8 @@ def feature_model() -> onnx.ModelProto:
 
 
 def tiny_bundle(folder: Path, *, classes: tuple[str, ...] = CLASSES, temperature: float = 1.0,
-                model: onnx.ModelProto | None = None, extra: dict[str, bytes] | None = None,
-                **fields: Any) -> Path:
+                least_px: int | None = None, model: onnx.ModelProto | None = None,
+                extra: dict[str, bytes] | None = None, **fields: Any) -> Path:
     """A whole bundle around `tiny_model`; `fields` go into the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     contents = {"model.onnx": (model or tiny_model()).SerializeToString(), "MODEL_CARD.md": b"# tiny\n",
@@ -59,7 +59,8 @@ def tiny_bundle(folder: Path, *, classes: tuple[str, ...] = CLASSES, temperature
     for name, data in contents.items():
         (folder / name).write_bytes(data)
     manifest = Manifest(
-        2, "Tiny", "2026-01-02T03:04:05Z", classes, Preprocessing("squish", (8, 8), (8, 8)), temperature,
+        PROTOCOL, "Tiny", "2026-01-02T03:04:05Z", classes,
+        Preprocessing("squish", (8, 8), (8, 8), least_px=least_px), temperature,
         {"accuracy": 0.5, "n_images": 4}, Parity(4, 0.0, 1e-3, 4), DatasetRecord("0" * 64, dict.fromkeys(classes, 2)),
         {"shoebox": "0.1.0"},
         {name: FileRecord(hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()},

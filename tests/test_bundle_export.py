@@ -174,5 +174,5 @@ def test_wilsons_interval():
 
 def test_the_manifest_is_plain_json_for_other_readers(bundle):
     values = json.loads((bundle[0] / "manifest.json").read_bytes())
-    assert values["protocol"] == 2 and values["preprocessing"]["size_px"] == [224, 224]
+    assert values["protocol"] == 3 and values["preprocessing"]["size_px"] == [224, 224]
     assert values["classes"] == sorted(NAMES) and len(values["checksum"]) == 64

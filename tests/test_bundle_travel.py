@@ -273,7 +273,7 @@ def test_the_hubs_own_client_is_asked(monkeypatch, bundle, tmp_path):
 RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 
 
-@pytest.mark.parametrize("place", [ROOT / "binder" / "digits", ROOT / "tests" / "bundles" / "protocol-1"])
+@pytest.mark.parametrize("place", [ROOT / "binder" / "digits", *(ROOT / "tests" / "bundles").iterdir()])
 def test_bundles_open_on_every_system_by_their_content(place):
     """No links, no folders, no names that Windows refuses or folds together, one line end, no path of a machine."""
     manifest = inspect(place)

@@ -78,6 +78,49 @@ def test_a_large_baseline_jpeg_is_read_smaller():
     assert decoded.image.size == (200, 150) and (decoded.width_px, decoded.height_px) == (400, 300)
 
 
+@pytest.mark.parametrize(("size", "least_px", "seen"), [
+    ((800, 600), 601, (800, 600)), ((800, 600), 600, (800, 600)), ((800, 600), 300, (400, 300)),
+    ((800, 600), 301, (800, 600)), ((801, 601), 301, (401, 301)), ((600, 800), 150, (150, 200)),
+    ((800, 600), 75, (100, 75)), ((800, 600), 1, (100, 75)), ((90, 2), 1, (45, 1)), ((800, 600), 65_535, (800, 600))])
+def test_a_jpeg_is_decoded_no_smaller_than_asked(size, least_px, seen):
+    for mode, options in (("RGB", {}), ("L", {}), ("CMYK", {}), ("RGB", {"progressive": True})):
+        data = encoded(draw(5, size).convert(mode), "JPEG", **options)
+        decoded = decode_image(data, least_px=least_px)
+        assert decoded.image.size == seen and (decoded.width_px, decoded.height_px) == size
+        assert decoded.image.mode == "RGB"
+        if seen == size:
+            assert decoded.image.tobytes() == decode_image(data).image.tobytes()
+
+
+def test_only_what_is_decoded_is_decoded_smaller():
+    image = draw(5, (800, 600))
+    for kind in ("PNG", "WEBP", "TIFF", "BMP"):
+        assert open_image(encoded(image, kind), least_px=10).size == (800, 600), kind
+    assert open_image(image, least_px=10).size == open_image(np.asarray(image), least_px=10).size == (800, 600)
+    with Image.open(io.BytesIO(encoded(image, "JPEG"))) as lazy:
+        assert open_image(lazy, least_px=10).size == (800, 600)
+
+
+def test_a_fraction_changes_no_limit_and_no_cause():
+    large = encoded(draw(3, (400, 300)), "JPEG")
+    assert open_image(large, least_px=10).size == (50, 38)
+    assert decode_image(large, max_pixels=50_000, least_px=300).image.size == (200, 150)
+    assert cause_of(large, max_pixels=1000, least_px=10) == cause_of(large, max_pixels=1000) == "too_many_pixels"
+    for end in (len(large) // 2, 300):
+        assert cause_of(large[:end], least_px=10) == cause_of(large[:end]) == "truncated"
+    assert decode_image(large[:len(large) // 2], least_px=10, truncated="keep").partly_there
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "448", True])
+def test_a_least_side_that_is_none_is_refused(wrong):
+    with pytest.raises(ValueError, match="whole number from 1"):
+        decode_image(JPEG, least_px=wrong)
+    with pytest.raises(ValueError, match="whole number from 1"):
+        open_image(Image.new("RGB", (8, 8)), least_px=wrong)
+    with pytest.raises(ValueError, match="give one of them"):
+        decode_image(JPEG, side_px=10, least_px=10)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_turns_photos_upright(orientation):
     upright = Image.new("RGB", (64, 48), "blue")

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from shoebox.apps import Inbox, watch
+from shoebox.apps._visit import Visit
 from shoebox.apps.classify import app, classifier_app
 from shoebox.errors import BundleError
 from shoebox.types import Prediction
@@ -286,3 +287,15 @@ def test_what_is_kept_names_the_file_that_answered(tmp_path: Path) -> None:
     page = classifier_app(small, watch=tmp_path / "watch")
     assert send(page, picture(), [jpeg()])[0]["ok"]
     assert watch(tmp_path / "watch").events[0]["model"] == "8" * 12
+
+
+def test_the_app_decodes_as_the_classifier_asks() -> None:
+    """A large JPEG at the fraction that the bundle was trained with; for one that says nothing, in full."""
+    for least_px, size in ((448, (1000, 750)), (None, (4000, 3000))):
+        classifier = Colours()
+        classifier.least_px = least_px  # type: ignore[attr-defined]
+        answer = Visit(classifier).look(jpeg("red", (4000, 3000)), "large.jpg")
+        assert classifier.seen[-1].size == size and (answer.width_px, answer.height_px) == (512, 384)
+    plain = Colours()
+    Visit(plain).look(jpeg("red", (4000, 3000)), "large.jpg")
+    assert plain.seen[-1].size == (4000, 3000)

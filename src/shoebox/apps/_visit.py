@@ -88,7 +88,8 @@ class Visit:
         """The answer for a picture's bytes; `ImageError` with a sentence when it is none."""
         start = time.perf_counter()
         try:
-            image = decode_image(data, name=name, max_bytes=LIMITS["max_bytes"]).image
+            image = decode_image(data, name=name, max_bytes=LIMITS["max_bytes"],
+                                 least_px=getattr(self._classifier, "least_px", None)).image
         except ImageError as error:
             if self._log is not None:
                 self._log.refused(error.cause)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from shoebox.bundle._describe import novelty_in_words
+from shoebox.bundle._describe import fraction_in_words, novelty_in_words
 from shoebox.bundle._intervals import wilson_interval
 from shoebox.bundle._manifest import Manifest
 
@@ -131,7 +131,9 @@ def _faithful(manifest: Manifest) -> list[str]:
 
 def _shaping(manifest: Manifest) -> str:
     width, height = manifest.preprocessing.size_px
-    return f"Turned upright, in colour, {_SHAPING[manifest.preprocessing.method]} {width} x {height} pixels."
+    words = fraction_in_words(manifest)
+    return (f"Turned upright, in colour, {_SHAPING[manifest.preprocessing.method]} {width} x {height} pixels. Before "
+            f"that: {words}; so it was in training.")
 
 
 def _limits(manifest: Manifest) -> list[str]:

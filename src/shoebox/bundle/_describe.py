@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoebox.bundle._manifest import Manifest
 
-__all__ = ["describe", "novelty_in_words"]
+__all__ = ["describe", "fraction_in_words", "novelty_in_words"]
 
 
 def describe(manifest: Manifest) -> str:
@@ -18,7 +18,7 @@ def describe(manifest: Manifest) -> str:
     lines = [
         f"{m.name}: {len(m.classes)} classes ({shown})",
         f"made: {m.created[:10]}, protocol {m.protocol}",
-        f"pictures: {m.preprocessing.method} to {width} x {height} px",
+        f"pictures: {m.preprocessing.method} to {width} x {height} px; {fraction_in_words(m)}",
         f"accuracy: {_accuracy(m)}",
         f"parity: at most {m.parity.max_difference:.2g} from the learner over {m.parity.n} pictures",
         f"none of these: {novelty_in_words(m)}",
@@ -29,6 +29,14 @@ def describe(manifest: Manifest) -> str:
         f"files: {', '.join(f'{name} ({f.size_bytes / 1e6:.1f} MB)' for name, f in m.files.items())}",
     ]
     return "\n".join(lines)
+
+
+def fraction_in_words(manifest: Manifest) -> str:
+    """How much of a JPEG is decoded."""
+    least_px = manifest.preprocessing.least_px
+    if least_px is None:
+        return "every picture decoded in full"
+    return f"a large JPEG decoded at 1/2, 1/4 or 1/8, its shorter side still at least {least_px} px"
 
 
 def novelty_in_words(manifest: Manifest) -> str:

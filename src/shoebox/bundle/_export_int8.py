@@ -51,7 +51,8 @@ def add_int8(draft: Draft, unmeasured: Manifest, ds: Pictures, files: Sequence[P
         return None
     places = np.linspace(0, len(train) - 1, min(_CALIBRATION, len(train))).round().astype(int)
     try:
-        small = quantised(draft.files[MODEL], [ds.file(train[place].path) for place in places])
+        small = quantised(draft.files[MODEL], [ds.file(train[place].path) for place in places],
+                          unmeasured.preprocessing.least_px)
         classifier = Classifier(unmeasured, small)
         found = answers_of(classifier, files, lambda done: None).probabilities
     except (BundleError, ValueError, RuntimeError, TypeError, AttributeError) as error:
@@ -71,8 +72,8 @@ def add_int8(draft: Draft, unmeasured: Manifest, ds: Pictures, files: Sequence[P
     return Precision(MODEL_INT8, len(files), difference, INT8_BOUND, int(same.sum()))
 
 
-def quantised(model: bytes, files: Sequence[Path]) -> bytes:
-    """`model` with weights of 8 bits, its ranges set on the pictures `files`."""
+def quantised(model: bytes, files: Sequence[Path], least_px: int | None = None) -> bytes:
+    """`model` with weights of 8 bits, its ranges set on the pictures `files`, decoded as for an answer."""
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     proto = onnx.load_model_from_string(model)
@@ -81,7 +82,7 @@ def quantised(model: bytes, files: Sequence[Path]) -> bytes:
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, target = Path(folder) / "full.onnx", Path(folder) / "int8.onnx"
         source.write_bytes(proto.SerializeToString())
-        quantize_static(source, target, _Pictures(files), quant_format=QuantFormat.QDQ, per_channel=True,
+        quantize_static(source, target, _Pictures(files, least_px), quant_format=QuantFormat.QDQ, per_channel=True,
                         activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_quantize=nodes,
                         op_types_to_quantize=list(_KINDS), calibrate_method=CalibrationMethod.MinMax,
                         extra_options={"ActivationSymmetric": False, "WeightSymmetric": True})
@@ -94,12 +95,15 @@ def quantised(model: bytes, files: Sequence[Path]) -> bytes:
 class _Pictures:
     """What onnxruntime asks for the ranges: one picture after the other, then None."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], least_px: int | None) -> None:
         self._files = iter(files)
+        self._least_px = least_px
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         file = next(self._files, None)
-        return None if file is None else {"image": np.asarray(open_image(file), np.uint8)[None]}
+        if file is None:
+            return None
+        return {"image": np.asarray(open_image(file, least_px=self._least_px), np.uint8)[None]}
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.get_next, None)

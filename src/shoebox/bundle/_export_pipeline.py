@@ -15,7 +15,7 @@ with warnings.catch_warnings():
 
 from PIL import Image
 
-from shoebox.bundle._records import Method, PadMode, Preprocessing
+from shoebox.bundle._records import MAX_LEAST_PX, Method, PadMode, Preprocessing
 from shoebox.errors import BundleError
 
 __all__ = ["read_pipeline"]
@@ -25,7 +25,7 @@ _WANTED = ("An export needs exactly one Resize or RandomResizedCrop among the it
 
 
 def read_pipeline(learn: Any) -> Preprocessing:
-    """The validation pipeline of `learn.dls` as a record.
+    """The validation pipeline of `learn.dls` as a record, and at what fraction its opener decodes a JPEG.
 
     Raises
     ------
@@ -43,7 +43,18 @@ def read_pipeline(learn: Any) -> Preprocessing:
     _check_order(items, batches)
     mean, std = _statistics(normalize[0]) if normalize else (None, None)
     method, resize_px, size_px, pad_mode = _squeeze(resize) if type(resize) is RandomResizedCrop else _shape(resize)
-    return Preprocessing(method, resize_px, size_px, pad_mode, mean, std)
+    return Preprocessing(method, resize_px, size_px, pad_mode, mean, std, _least_px(loader.dataset))
+
+
+def _least_px(dataset: Any) -> int | None:
+    """The number that the learner's own opener has (`shoebox.dataloaders` gives it one); fastai's decodes in full.
+
+    Whether the opener keeps to it is seen by the parity check, which goes from the file to the probability.
+    """
+    lists: Any = getattr(dataset, "tls", ())
+    steps = lists[0].tfms.fs if len(lists) else ()
+    found = [value for step in steps if (value := getattr(step, "least_px", None)) is not None]
+    return found[0] if found and type(found[0]) is int and 1 <= found[0] <= MAX_LEAST_PX else None
 
 
 def _steps(pipeline: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from shoebox.bundle._folder import MANIFEST, MODEL
 from shoebox.bundle._records import (
     MAX_CLASSES,
     MAX_FILE_BYTES,
+    MAX_LEAST_PX,
     MAX_SIDE_PX,
     DatasetRecord,
     FileRecord,
@@ -37,13 +38,13 @@ _FILE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _UTC = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)"
 
 
-def read_common(top: Section) -> dict[str, Any]:
-    """What every protocol has, as the values of a `Manifest`."""
+def read_common(top: Section, *, fractions: bool = True) -> dict[str, Any]:
+    """What every protocol has, as the values of a `Manifest`; `fractions` is false for those without `least_px`."""
     return {
         "name": top.text("name"),
         "created": read_created(top),
         "classes": top.texts("classes", min_items=1, max_items=MAX_CLASSES),
-        "preprocessing": read_preprocessing(top),
+        "preprocessing": read_preprocessing(top, fractions=fractions),
         "temperature": top.number("temperature", 0.01, 100.0),
         "metrics": read_metrics(top),
         "parity": read_parity(top),
@@ -64,9 +65,10 @@ def read_created(top: Section) -> str:
     return text
 
 
-def read_preprocessing(top: Section) -> Preprocessing:
+def read_preprocessing(top: Section, *, fractions: bool = True) -> Preprocessing:
     """Sizes, method and normalisation, and whether they fit together."""
-    section = top.section("preprocessing", Preprocessing.__dataclass_fields__)
+    fields = tuple(name for name in Preprocessing.__dataclass_fields__ if fractions or name != "least_px")
+    section = top.section("preprocessing", fields)
     method = section.text("method", choices=("squish", "crop", "pad"))
     pad_mode = None
     if section.raw("pad_mode") is not None:
@@ -79,7 +81,10 @@ def read_preprocessing(top: Section) -> Preprocessing:
     resize, size = section.size("resize_px", MAX_SIDE_PX), section.size("size_px", MAX_SIDE_PX)
     if size[0] > resize[0] or size[1] > resize[1]:
         section.fault("size_px", "is larger than resize_px")
-    return Preprocessing(cast(Method, method), resize, size, cast("PadMode | None", pad_mode), mean, std)
+    least_px = None
+    if section.raw("least_px") is not None:
+        least_px = section.integer("least_px", 1, MAX_LEAST_PX)
+    return Preprocessing(cast(Method, method), resize, size, cast("PadMode | None", pad_mode), mean, std, least_px)
 
 
 def check_null(top: Section, key: str) -> None:

@@ -18,6 +18,7 @@ from shoebox.bundle._fields import read_common
 from shoebox.bundle._folder import MANIFEST, bundle_folder, read_member
 from shoebox.bundle._intervals import wilson_interval
 from shoebox.bundle._protocol_1 import FIELDS_1, read_protocol_1
+from shoebox.bundle._protocol_2 import FIELDS_2, read_protocol_2
 from shoebox.bundle._records import (
     Calibration,
     DatasetRecord,
@@ -33,8 +34,8 @@ from shoebox.errors import BundleError
 
 __all__ = ["MAX_MANIFEST_BYTES", "PROTOCOL", "PROTOCOLS", "Manifest", "checksum", "inspect", "read_manifest"]
 
-PROTOCOL = 2  # what this version writes
-PROTOCOLS = (1, 2)  # what it reads
+PROTOCOL = 3  # what this version writes
+PROTOCOLS = (1, 2, 3)  # what it reads
 
 _CHECKSUM = "checksum"
 MAX_MANIFEST_BYTES = 8 * 2**20
@@ -48,7 +49,7 @@ class Manifest:
     bundle: a field removed, renamed or of another meaning, another input or output of `model.onnx`. A mere
     correction of a value does not raise it. To raise it to N + 1:
 
-    1. copy `_read_protocol_2` to a module `_protocol_N.py` (as `_protocol_1.py`), which makes today's `Manifest` of a
+    1. copy `_read_protocol_3` to a module `_protocol_N.py` (as `_protocol_2.py`), which makes today's `Manifest` of a
        bundle of protocol N, with a default for what it lacks; add it to `_READERS` and the number to `PROTOCOLS`;
     2. set `PROTOCOL` to N + 1 and change the fields here and in `docs/manifest.schema.json`;
     3. put a small bundle written by the last release under `tests/bundles/` and a test that it loads and still gives
@@ -56,7 +57,8 @@ class Manifest:
     4. say in CHANGELOG.md what changed, why, and that older versions of Shoebox refuse the new bundles.
 
     Protocol 2 added `calibration`, `novelty`, `label_sets`, `int8`, `examples` and `notes`, dropped `thresholds`, and
-    its model may give `cam` beside `features`.
+    its model may give `cam` beside `features`. Protocol 3 added `preprocessing.least_px`: who did not know it would
+    decode a large JPEG in full, and give other probabilities than the learner.
 
     Old readers are kept: a bundle is somebody's model, and the pictures it came from may be gone.
 
@@ -69,7 +71,7 @@ class Manifest:
     classes : tuple of str
         In NFC, in the order of the model's output.
     preprocessing : Preprocessing
-        As in the graph.
+        As in the graph, and at what fraction a JPEG is decoded before it.
     temperature : float
         Probabilities become p ** (1 / temperature), normalised; 1 leaves them alone, above 1 is less sure.
     metrics : mapping of str to number
@@ -195,7 +197,7 @@ def _checked_protocol(number: object, where: str) -> int:
                       f"{', '.join(map(str, PROTOCOLS))}. Update Shoebox, or export the model again with this version.")
 
 
-def _read_protocol_2(top: Section) -> dict[str, Any]:
+def _read_protocol_3(top: Section) -> dict[str, Any]:
     values = read_common(top)
     return {
         **values,
@@ -208,4 +210,5 @@ def _read_protocol_2(top: Section) -> dict[str, Any]:
     }
 
 
-_READERS = {1: (FIELDS_1, read_protocol_1), 2: (tuple(Manifest.__dataclass_fields__), _read_protocol_2)}
+_READERS = {1: (FIELDS_1, read_protocol_1), 2: (FIELDS_2, read_protocol_2),
+            3: (tuple(Manifest.__dataclass_fields__), _read_protocol_3)}

@@ -20,4 +20,4 @@ FIELDS_1 = ("protocol", "name", "created", "classes", "preprocessing", "temperat
 def read_protocol_1(top: Section) -> dict[str, Any]:
     """The values of a `Manifest`; those it has defaults for are left to them."""
     _fields.check_null(top, "thresholds")
-    return _fields.read_common(top)
+    return _fields.read_common(top, fractions=False)

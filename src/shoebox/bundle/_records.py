@@ -9,6 +9,7 @@ from typing import Literal
 __all__ = [
     "MAX_CLASSES",
     "MAX_FILE_BYTES",
+    "MAX_LEAST_PX",
     "MAX_SIDE_PX",
     "Calibration",
     "DatasetRecord",
@@ -28,12 +29,13 @@ PadMode = Literal["reflection", "border", "zeros"]
 
 MAX_CLASSES = 50_000
 MAX_SIDE_PX = 8192
+MAX_LEAST_PX = 65_535  # no JPEG is larger
 MAX_FILE_BYTES = 2**31 - 1  # protobuf's own limit
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the network's input. It is in the graph of `model.onnx` too; this is the record of it.
+    """How a picture becomes the network's input. But for `least_px` it is in the graph of `model.onnx` too.
 
     Attributes
     ----------
@@ -46,6 +48,9 @@ class Preprocessing:
         `reflection`, `border` or `zeros`, for `pad`.
     mean, std : (red, green, blue) or None
         Subtracted from and divided into values of 0 to 1; None when the learner does not normalise.
+    least_px : int or None
+        Before all that: a JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 of its size, as libjpeg does it,
+        whose shorter side (rounded up) is at least this. None when every picture is decoded in full.
     """
 
     method: Method
@@ -54,6 +59,7 @@ class Preprocessing:
     pad_mode: PadMode | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    least_px: int | None = None
 
 
 @dataclass(frozen=True)

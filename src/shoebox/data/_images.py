@@ -20,8 +20,9 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from shoebox.data._floods import is_flood
+from shoebox.data._fraction import MAX_MEMORY_BYTES, fit_inside, fraction_for, least_fraction, memory_bytes
 from shoebox.data._kinds import ends_early, jpeg_scans, kind_in_words, kind_of, scan_marks
-from shoebox.data._pixels import is_turned, small_copy, to_rgb, turn_upright
+from shoebox.data._pixels import small_copy, to_rgb, turn_upright
 from shoebox.data._stand_in import stand_in
 from shoebox.data._truncated import truncated_files
 from shoebox.errors import ImageError
@@ -43,13 +44,10 @@ __all__ = [
 
 MAX_BYTES = 100 * 1024 * 1024
 MAX_PIXELS = 50_000_000
-MAX_MEMORY_BYTES = 300_000_000  # that decoding one picture may take
 _MAX_SCANS = 100  # real progressive JPEGs have 1 to 10; a bomb has thousands
 _MAX_SCANNED_PIXELS = 600_000_000  # scans times pixels; 2 to 3 ns each, so that 100 scans of 50 megapixels took 9 s
 _CHECKED_PX = 8
-_OVERHEAD_BYTES = 8_000_000
 _BLOCK_BYTES = 1 << 20  # a decoder is fed 64 kB at a time else, and asks for the rest of a block again and again
-_HARMLESS_PIXELS = 16_000_000  # at 17.5 bytes each, the most that any kind takes
 
 # Format -> the decoder's module and class.
 _DECODERS = {
@@ -104,7 +102,7 @@ def read_bytes(source: str | os.PathLike[str], *, name: str = "", max_bytes: int
 
 
 def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture", max_bytes: int = MAX_BYTES,
-                 max_pixels: int = MAX_PIXELS, side_px: int | None = None,
+                 max_pixels: int = MAX_PIXELS, side_px: int | None = None, least_px: int | None = None,
                  truncated: Truncated = "refuse") -> DecodedImage:
     """Decode the first frame to an upright RGB picture.
 
@@ -120,6 +118,11 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
     side_px : int, optional
         A copy whose longer side is at most this, for thumbnails and hashes: a JPEG is decoded at a fraction of its
         size, which costs little time and memory. Not for training or prediction.
+    least_px : int, optional
+        A JPEG is decoded at the smallest of 1/1, 1/2, 1/4 and 1/8 of its size whose shorter side, rounded up, is still
+        at least this, which saves most of the time for a large one. The pixels are others than those of the whole
+        picture made smaller, so training and prediction must be given the same number; other formats are decoded in
+        full. Not together with `side_px`.
     truncated : "refuse" or "keep"
         What to do with a file that ends too early: an error, or the part that is there, where its format allows it
         (JPEG, PNG, GIF, BMP, TIFF).
@@ -128,11 +131,14 @@ def decode_image(data: bytes | bytearray | memoryview, *, name: str = "picture",
     ------
     ImageError
         For every failure, with one of the named causes and a sentence.
+    ValueError
+        A choice that does not exist.
     """
+    _check_least(least_px, side_px)
     if truncated not in ("refuse", "keep"):
         raise ValueError(f"truncated is {truncated!r}; 'refuse' or 'keep' was expected.")
     _check_size(len(data), max_bytes, name)
-    job = _Job(bytes(data), name, max_pixels, side_px)
+    job = _Job(bytes(data), name, max_pixels, side_px, least_px=least_px)
     try:
         return job.run(keep=False)
     except ImageError as error:
@@ -161,13 +167,18 @@ def _checked(data: bytes, name: str) -> tuple[str, int, int]:
 
 
 def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS,
-               truncated: Truncated = "refuse") -> Image.Image:
+               least_px: int | None = None, truncated: Truncated = "refuse") -> Image.Image:
     """An upright RGB picture from a path, bytes, a PIL image or a (H, W), (H, W, 3) or (H, W, 4) uint8 array.
+
+    The limits, `least_px` and `truncated` are for what must be decoded, a path or bytes: see `decode_image`. A PIL
+    image and an array are taken as they are.
 
     Raises `ImageError` as `decode_image` does.
     """
+    _check_least(least_px)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return decode_image(source, max_bytes=max_bytes, max_pixels=max_pixels, truncated=truncated).image
+        return decode_image(source, max_bytes=max_bytes, max_pixels=max_pixels, least_px=least_px,
+                            truncated=truncated).image
     if isinstance(source, np.ndarray):
         return to_rgb(_from_array(source))
     if isinstance(source, Image.Image):
@@ -175,7 +186,7 @@ def open_image(source: ImageSource, *, max_bytes: int = MAX_BYTES, max_pixels: i
     if isinstance(source, (str, os.PathLike)):
         data = read_bytes(source, max_bytes=max_bytes)
         return decode_image(data, name=Path(source).name, max_bytes=max_bytes, max_pixels=max_pixels,
-                            truncated=truncated).image
+                            least_px=least_px, truncated=truncated).image
     raise ImageError("not_an_image", f"A picture was expected as path, bytes, PIL image or array; "
                      f"{type(source).__name__} came.")
 
@@ -200,6 +211,7 @@ class _Job:
     max_pixels: int
     side_px: int | None
     draft_mode: str = "RGB"
+    least_px: int | None = None
 
     def run(self, *, keep: bool) -> DecodedImage:
         kind = kind_of(self.data)
@@ -222,7 +234,7 @@ class _Job:
                 image.load()
                 self._check_result(image)
                 upright = (to_rgb(turn_upright(image)) if self.side_px is None else
-                           small_copy(image, _fit_inside(image.size, self.side_px)))
+                           small_copy(image, fit_inside(image.size, self.side_px)))
         except ImageError:
             raise
         except Image.DecompressionBombError:
@@ -237,23 +249,23 @@ class _Job:
                              "which would take very long to open. Save it again as an ordinary JPEG.")
 
     def _make_it_fit(self, image: ImageFile.ImageFile, kind: str) -> None:
-        """Refuse what is too large, or have a JPEG decoded smaller; the same answer with and without `side_px`."""
+        """Refuse what is too large, or have a JPEG decoded smaller; the same answer with and without
+        `side_px` and `least_px`."""
         width, height = image.size
-        fixed, per_pixel = _memory_bytes(image, kind, self.data)
-        for shrink in (1, 2, 4, 8) if kind == "JPEG" else (1,):
-            pixels = -(-width // shrink) * -(-height // shrink)
-            if pixels <= self.max_pixels and fixed + pixels * per_pixel <= MAX_MEMORY_BYTES - _OVERHEAD_BYTES:
-                break
-        else:
+        fixed, per_pixel = memory_bytes(image, kind, self.data)
+        shrink = fraction_for(image.size, fixed, per_pixel, self.max_pixels, is_jpeg=kind == "JPEG")
+        if shrink is None:
             if width * height > self.max_pixels:
                 raise self._too_many_pixels(f"{width} x {height}")
             raise ImageError("too_many_pixels", f"{self.name!r} is {width} x {height} pixels, which would take "
                              f"{(fixed + width * height * per_pixel) / 1e6:.0f} MB of memory to open as {kind}; the "
                              f"limit is {MAX_MEMORY_BYTES / 1e6:.0f} MB. Make it smaller and try again.")
         if kind == "JPEG":
+            if self.least_px is not None:
+                shrink = max(shrink, least_fraction(image.size, self.least_px))
             target = max(1, width // shrink), max(1, height // shrink)
             if self.side_px is not None:
-                inside = _fit_inside(image.size, self.side_px)
+                inside = fit_inside(image.size, self.side_px)
                 target = min(target[0], inside[0]), min(target[1], inside[1])
             if target != image.size:
                 image.draft(self.draft_mode, target)
@@ -278,37 +290,13 @@ def _decoder(kind: str) -> type[ImageFile.ImageFile] | None:
         return None
 
 
-def _memory_bytes(image: ImageFile.ImageFile, kind: str, data: bytes) -> tuple[float, float]:
-    """What decoding takes, as measured: bytes in any case, and bytes per pixel of the result."""
-    pixels = image.width * image.height
-    if pixels <= _HARMLESS_PIXELS:
-        return 0.0, _CODEC_BYTES["WEBP"]
-    if kind == "JPEG":
-        per_pixel = 8.0 if image.mode == "CMYK" or is_turned(image) else 5.0
-        return (pixels * _coefficients(image) if jpeg_scans(data, 1) > 1 else 0.0), per_pixel
-    if kind in _CODEC_BYTES:
-        return 0.0, _CODEC_BYTES[kind]
-    turned = is_turned(image) if kind != "PNG" else any(mark in data for mark in _PNG_METADATA)
-    by_way_of_grey = image.mode in ("1", "L", "P", "LA", "La", "I", "F") or image.mode.startswith("I;16")
-    plain = image.mode == "RGB" and "transparency" not in image.info
-    return 0.0, 8.0 if turned or not (by_way_of_grey or plain) else 5.0
-
-
-# Bytes per pixel within decoders that make a picture of their own first.
-_CODEC_BYTES = {"WEBP": 17.5, "AVIF": 12.0, "HEIF": 8.0}
-_PNG_METADATA = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # asking Pillow would decode the picture
-
-
-def _coefficients(image: ImageFile.ImageFile) -> float:
-    """Bytes per pixel that libjpeg holds of a JPEG with several scans: two for each sample of each component."""
-    layers = [(h, v) for _, v, h, _ in getattr(image, "layer", ())] or [(1, 1)]
-    widest, highest = max(h for h, _ in layers) or 1, max(v for _, v in layers) or 1
-    return float(2.0 * sum(h * v for h, v in layers) / (widest * highest))
-
-
-def _fit_inside(size: tuple[int, int], side_px: int) -> tuple[int, int]:
-    shrink = max(1.0, max(size) / side_px)
-    return max(1, round(size[0] / shrink)), max(1, round(size[1] / shrink))
+def _check_least(least_px: int | None, side_px: int | None = None) -> None:
+    if least_px is None:
+        return
+    if isinstance(least_px, bool) or not isinstance(least_px, int) or least_px < 1:
+        raise ValueError(f"least_px is {least_px!r}; a whole number from 1 or None was expected.")
+    if side_px is not None:
+        raise ValueError("side_px is for small copies and least_px for networks; give one of them.")
 
 
 def _check_size(size_bytes: int, max_bytes: int, name: str) -> None:

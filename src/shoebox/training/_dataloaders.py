@@ -11,11 +11,13 @@ from typing import Any
 from fastai.data.block import CategoryBlock, DataBlock, TransformBlock
 from fastai.data.core import DataLoaders
 from fastai.vision.augment import Resize, ResizeMethod, aug_transforms
-from fastai.vision.core import IntToFloatTensor, PILImage
+from fastai.vision.core import IntToFloatTensor
 
-from shoebox.data import Dataset, open_image
+from shoebox.data import Dataset
 from shoebox.errors import TrainingError
+from shoebox.training._opener import Opener, least_px_for, open_cut_off_for_fastai, open_for_fastai
 
+# the last two are found here by learners that were exported earlier
 __all__ = ["augmentations", "dataloaders", "open_cut_off_for_fastai", "open_for_fastai"]
 
 _METHODS = {"squish": ResizeMethod.Squish, "crop": ResizeMethod.Crop, "pad": ResizeMethod.Pad}
@@ -23,7 +25,7 @@ _METHODS = {"squish": ResizeMethod.Squish, "crop": ResizeMethod.Crop, "pad": Res
 
 def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_size: int = 64,
                 item_tfms: Any = None, batch_tfms: Any = None, augment: bool = True,
-                num_workers: int | None = None) -> DataLoaders:
+                num_workers: int | None = None, full_decode: bool = False) -> DataLoaders:
     """A fastai `DataLoaders` with the data set's own split.
 
     Parameters
@@ -42,6 +44,11 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
         False leaves `aug_transforms()` out.
     num_workers : int, optional
         Processes that read pictures; 0 under 4,000 pictures, else up to 4, unless given.
+    full_decode : bool
+        True decodes every picture in full. False lets a large JPEG be decoded at a half, a quarter or an eighth, its
+        shorter side still at least twice the network's and at least 448 pixels: quicker, here and in the app, which is
+        told by the bundle. With item transforms other than one `Resize` or `RandomResizedCrop` of fastai all is decoded
+        in full.
 
     Raises
     ------
@@ -52,31 +59,19 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
     if method not in _METHODS:
         raise TrainingError(f"method is {method!r}; choose one of {', '.join(_METHODS)}.")
     files = [ds.file(record.path) for record in ds.images]
-    opener = open_cut_off_for_fastai if ds.keep_truncated else open_for_fastai
+    item_tfms = item_tfms or Resize(size_px, method=_METHODS[method])
+    opener = Opener(None if full_decode else least_px_for(item_tfms), keep_truncated=ds.keep_truncated)
     block = DataBlock(
         blocks=(TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor),
                 CategoryBlock(vocab=list(ds.classes))),
         splitter=_Split([record.side for record in ds.images]),
         get_y=_LabelOf({file: record.label for file, record in zip(files, ds.images, strict=True)}),
-        item_tfms=item_tfms or Resize(size_px, method=_METHODS[method]),
+        item_tfms=item_tfms,
         batch_tfms=batch_tfms if batch_tfms is not None else (augmentations() if augment else None),
     )
     train = sum(record.side == "train" for record in ds.images)
     workers = num_workers if num_workers is not None else (0 if len(files) < 4000 else min(4, os.cpu_count() or 1))
     return block.dataloaders(files, path=ds.root / ".shoebox", bs=min(batch_size, train), num_workers=workers)
-
-
-def open_for_fastai(source: object) -> PILImage:
-    """What `PILImage.create` does, but through the image door: the pixels that the app will see.
-
-    `source` is whatever `open_image` takes; fastai dispatches on annotations and cannot read a union of them.
-    """
-    return PILImage(open_image(source))  # type: ignore[arg-type]
-
-
-def open_cut_off_for_fastai(source: object) -> PILImage:
-    """The same for a data set with `keep_truncated`: of a file that ends too early, what is there."""
-    return PILImage(open_image(source, truncated="keep"))  # type: ignore[arg-type]
 
 
 def augmentations(*, flip: bool = True) -> list[Any]:

@@ -55,7 +55,7 @@ class PromptClient(AsyncKernelClient):
 class PromptKernelManager(ServerKernelManager):
     """One kernel, with a client that does not wait for nothing."""
 
-    @default("client_factory")
+    @default("client_factory")  # type: ignore[untyped-decorator]
     def _prompt_client(self) -> type[AsyncKernelClient]:
         return PromptClient
 
@@ -76,7 +76,7 @@ class CappedKernelManager(AsyncMappingKernelManager):
         self._alone_since: dict[str, float] = {}
         super().__init__(**kwargs)
 
-    @default("kernel_manager_class")
+    @default("kernel_manager_class")  # type: ignore[untyped-decorator]
     def _prompt_kernels(self) -> str:
         return f"{__name__}.{PromptKernelManager.__name__}"
 

@@ -132,9 +132,10 @@
       take({ content, buffers }) {
         if (content.data.method === "custom") tell("msg:custom", content.data.content, buffers);
         if (content.data.method !== "update") return;
+        const changed = Object.keys(content.data.state).filter((name) => state[name] !== content.data.state[name]);
         Object.assign(state, content.data.state);
         if ("_esm" in state) known();
-        for (const name of Object.keys(content.data.state)) tell(`change:${name}`);
+        for (const name of changed) tell(`change:${name}`);
       },
 
       /** What the card's module is given. */

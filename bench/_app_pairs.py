@@ -20,12 +20,14 @@ from results import cell
 
 from conftest import ARGUMENTS
 
+PAUSE_S = 2.0  # a person's, who has to find the picture first; on both sides
 MB64 = "--Voila.tornado_settings={'websocket_max_message_size': 67108864}"  # else the photo would be lost silently
 NAMES = {"usable_s": "kernel start to usable page, s",
          "memory_mb": "memory of the visitor's kernel after an answer, MB",
          "memory8_mb": "the same with weights of 8 bits, MB",
-         "answer_s": "click to answer for the photo, s", "sent_kb": "sent for it, kB"}
-BOUNDS = {"usable_s": "1/4", "memory_mb": "1/4", "memory8_mb": "1/7", "answer_s": "1/4", "sent_kb": "1/20"}
+         "answer_s": "click to answer for the photo, s",
+         "at_once_s": "page and first answer, the photo given at once, s", "sent_kb": "sent for it, kB"}
+BOUNDS = {"usable_s": "1/4", "memory_mb": "1/4", "memory8_mb": "1/7", "answer_s": "1/4", "at_once_s": "", "sent_kb": "1/20"}
 
 
 @contextmanager
@@ -44,8 +46,8 @@ def plain_voila(notebook: Path, folder: Path) -> Server:
     return Server(command, f"http://127.0.0.1:{port}/", "voila/static/voila.js", folder, clean_env(folder))
 
 
-def visit(browser: Browser, server: Server, use: Any, photo: Path) -> dict[str, float]:
-    """Open the page, hand it the photo, read the answer."""
+def visit(browser: Browser, server: Server, use: Any, photo: Path, pause_s: float = PAUSE_S) -> dict[str, float]:
+    """Open the page, hand it the photo after a pause, read the answer."""
     context = browser.new_context()
     page = context.new_page()
     sent = [0]
@@ -54,6 +56,7 @@ def visit(browser: Browser, server: Server, use: Any, photo: Path) -> dict[str, 
     page.goto(server.url, wait_until="commit")
     use.ready(page)
     usable = time.perf_counter() - start
+    time.sleep(pause_s)
     sent[0] = 0
     start = time.perf_counter()
     use.ask(page, photo)
@@ -114,6 +117,9 @@ def run(models: Models, *, quick: bool) -> tuple[str, str]:
         for number in range(rounds + 1):
             pair = visit(browser, ours, Ours, models.photo), visit(browser, theirs, Theirs, models.photo)
             pair[0]["memory8_mb"] = visit(browser, ours_small, Ours, models.photo)["memory_mb"]
+            for row, server, use in ((pair[0], ours, Ours), (pair[1], theirs, Theirs)):
+                hurried = visit(browser, server, use, models.photo, pause_s=0)
+                row["at_once_s"] = hurried["usable_s"] + hurried["answer_s"]
             pair[1]["memory8_mb"] = pair[1]["memory_mb"]
             for process in kernels(theirs.process.pid):  # which plain Voila keeps
                 process.kill()
@@ -121,7 +127,8 @@ def run(models: Models, *, quick: bool) -> tuple[str, str]:
                 rows["ours"].append(pair[0])
                 rows["theirs"].append(pair[1])
     lines = [f"`python bench/app.py pairs`. ResNet-18, {models.photo.stat().st_size / 1e6:.1f} MB photo of 4032 x "
-             f"3024, {rounds} pairs in turn.\n",
+             f"3024, {rounds} pairs in turn; the photo is given {PAUSE_S:.0f} s after the page can be used, but for the "
+             "figure that says otherwise.\n",
              "| figure | Shoebox median (min to max) | book median (min to max) | ratio, median of pairs | bound |",
              "|---|---|---|---|---|"]
     for key, words in NAMES.items():

@@ -27,7 +27,8 @@ NAMES = {"usable_s": "kernel start to usable page, s",
          "memory8_mb": "the same with weights of 8 bits, MB",
          "answer_s": "click to answer for the photo, s",
          "at_once_s": "page and first answer, the photo given at once, s", "sent_kb": "sent for it, kB"}
-BOUNDS = {"usable_s": "1/4", "memory_mb": "1/4", "memory8_mb": "1/7", "answer_s": "1/4", "at_once_s": "", "sent_kb": "1/20"}
+BOUNDS = {"usable_s": "1/4", "memory_mb": "1/4", "memory8_mb": "1/7", "answer_s": "1/4", "at_once_s": "",
+          "sent_kb": "1/20"}
 
 
 @contextmanager
@@ -127,8 +128,8 @@ def run(models: Models, *, quick: bool) -> tuple[str, str]:
                 rows["ours"].append(pair[0])
                 rows["theirs"].append(pair[1])
     lines = [f"`python bench/app.py pairs`. ResNet-18, {models.photo.stat().st_size / 1e6:.1f} MB photo of 4032 x "
-             f"3024, {rounds} pairs in turn; the photo is given {PAUSE_S:.0f} s after the page can be used, but for the "
-             "figure that says otherwise.\n",
+             f"3024, {rounds} pairs in turn; the photo is given {PAUSE_S:.0f} s after the page can be used, unless the "
+             "figure says otherwise.\n",
              "| figure | Shoebox median (min to max) | book median (min to max) | ratio, median of pairs | bound |",
              "|---|---|---|---|---|"]
     for key, words in NAMES.items():

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from _app_models import SMALL, Models, kernels, memory_mb, write_notebook
 from _servers import Server, clean_env, free_port, start_voila
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -20,6 +21,7 @@ from results import cell
 
 from conftest import ARGUMENTS
 
+SETTLE_S = 1.0
 PAUSE_S = 2.0  # a person's, who has to find the picture first; on both sides
 MB64 = "--Voila.tornado_settings={'websocket_max_message_size': 67108864}"  # else the photo would be lost silently
 NAMES = {"usable_s": "kernel start to usable page, s",
@@ -65,7 +67,18 @@ def visit(browser: Browser, server: Server, use: Any, photo: Path, pause_s: floa
     memory = memory_mb(max(kernels(server.process.pid), key=memory_mb))
     page.close(run_before_unload=True)
     context.close()
+    leave(server, use)
     return {"usable_s": usable, "memory_mb": memory, "answer_s": answer, "sent_kb": sent[0] / 1e3}
+
+
+def leave(server: Server, use: Any) -> None:
+    """Until the kernels are gone, and a moment longer: what one side leaves behind must not slow the other."""
+    left = kernels(server.process.pid)
+    if use is Theirs:  # plain Voila keeps them
+        for process in left:
+            process.kill()
+    psutil.wait_procs(left, timeout=20)
+    time.sleep(SETTLE_S)
 
 
 def appears(page: Page, expression: str) -> None:
@@ -122,8 +135,6 @@ def run(models: Models, *, quick: bool) -> tuple[str, str]:
                 hurried = visit(browser, server, use, models.photo, pause_s=0)
                 row["at_once_s"] = hurried["usable_s"] + hurried["answer_s"]
             pair[1]["memory8_mb"] = pair[1]["memory_mb"]
-            for process in kernels(theirs.process.pid):  # which plain Voila keeps
-                process.kill()
             if number:  # the first round warms the disk's cache
                 rows["ours"].append(pair[0])
                 rows["theirs"].append(pair[1])

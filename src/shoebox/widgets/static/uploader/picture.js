@@ -78,14 +78,27 @@ export async function prepare(file, limits, texts) {
 async function shrink(picture, wanted) {
   const least = wanted(picture.width, picture.height);
   const { width, height } = least.width > picture.drawn.width ? picture.drawn : least; // never larger than what is there
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const context = canvas.getContext("2d");
+  const { canvas, context } = createCanvas(width, height);
   if (!context) return null;
   context.fillStyle = "white"; // what is transparent becomes white, as in the kernel
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture.image, 0, 0, width, height);
   /** @type {Blob | null} */
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+  const blob = canvas instanceof HTMLCanvasElement
+    ? await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY))
+    : await canvas.convertToBlob({ type: "image/jpeg", quality: JPEG_QUALITY });
   return blob && { blob, width, height };
+}
+
+/**
+ * One off the page where there is such a thing: what is on it is encoded at once, and not when the browser is idle.
+ * @param {number} width @param {number} height
+ */
+function createCanvas(width, height) {
+  const apart = globalThis.OffscreenCanvas && new OffscreenCanvas(width, height);
+  const context = apart?.getContext("2d");
+  if (context) return { canvas: apart, context };
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  return { canvas, context: canvas.getContext("2d") };
 }

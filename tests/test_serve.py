@@ -79,7 +79,7 @@ def test_the_policy_forbids_handlers_in_markup_and_other_hosts() -> None:
 
 def test_the_page_s_own_files_name_no_other_host() -> None:
     files = [path for path in TEMPLATES.rglob("*") if path.is_file()]
-    assert {path.name for path in files} == {"conf.json", "error.html", "index.html.j2", "page.css"}
+    assert {path.name for path in files} == {"conf.json", "error.html", "host.js", "index.html.j2", "page.css"}
     assert not [path for path in files if re.search(r"https?://|//cdn", path.read_text("utf-8"))]
 
 

@@ -76,6 +76,15 @@ def test_a_large_photo_says_how_it_was_made_smaller(card: Card) -> None:
     expect(card.answer).not_to_contain_text("Made smaller")
 
 
+@pytest.mark.parametrize(("missing", "size"), [("ImageDecoder", "512 × 384"), ("OffscreenCanvas", "500 × 375")])
+def test_a_browser_that_lacks_something_makes_it_smaller_in_another_way(visitor: Visitor, server: Server, missing: str,
+                                                                        size: str) -> None:
+    visitor.page.add_init_script(f"delete globalThis.{missing};")
+    card = Card(visitor.page).open(server.url).choose(plain("blue", (2000, 1500)))
+    card.expect_answer(BLUE)
+    expect(card.answer).to_contain_text(f"to {size} (")
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_an_animated_picture_says_that_its_first_frame_was_used(card: Card, kind: str) -> None:
     frames = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue", "green")]

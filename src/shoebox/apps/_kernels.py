@@ -7,6 +7,7 @@ of a page that nobody ever opened.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 from queue import Empty
 from typing import Any
@@ -71,7 +72,7 @@ class CappedKernelManager(AsyncMappingKernelManager):
     away_s = Float(300.0, config=True, help="How long a line may be cut, as a phone does when its camera is opened.")
 
     def __init__(self, **kwargs: Any) -> None:
-        self._arriving = 0
+        self._arriving: set[str] = set()
         self._met: set[str] = set()
         self._alone_since: dict[str, float] = {}
         super().__init__(**kwargs)
@@ -82,7 +83,7 @@ class CappedKernelManager(AsyncMappingKernelManager):
 
     def visitors(self) -> int:
         """How many kernels belong to a visitor, those that are only starting included."""
-        return len(self._visiting()) + self._arriving
+        return len(self._visiting() | self._arriving)
 
     def check_room(self) -> None:
         """Refuse with status 503 when everybody's place is taken."""
@@ -95,11 +96,12 @@ class CappedKernelManager(AsyncMappingKernelManager):
         if (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True":
             return str(await super().start_kernel(**kwargs))
         self.check_room()
-        self._arriving += 1
+        kernel_id = kwargs["kernel_id"] = kwargs.get("kernel_id") or str(uuid.uuid4())
+        self._arriving.add(kernel_id)  # it is listed a while before it is here, and must not count twice
         try:
             return str(await super().start_kernel(**kwargs))
         finally:
-            self._arriving -= 1
+            self._arriving.discard(kernel_id)
 
     async def end_orphans(self, now_s: float | None = None) -> list[str]:
         """End the kernels that no page is connected to any more, or never was; their ids."""

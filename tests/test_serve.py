@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import re
 import signal
@@ -15,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
+from tornado.websocket import WebSocketClosedError
 
 from shoebox.apps import _handlers, _kernels, _voila
 from shoebox.apps._serve import CSP, TEMPLATES, serve, settings
@@ -76,7 +79,7 @@ def test_the_policy_forbids_handlers_in_markup_and_other_hosts() -> None:
 
 def test_the_page_s_own_files_name_no_other_host() -> None:
     files = [path for path in TEMPLATES.rglob("*") if path.is_file()]
-    assert {path.name for path in files} == {"conf.json", "error.html", "index.html.j2", "page.css"}
+    assert {path.name for path in files} == {"conf.json", "error.html", "host.js", "index.html.j2", "page.css"}
     assert not [path for path in files if re.search(r"https?://|//cdn", path.read_text("utf-8"))]
 
 
@@ -91,6 +94,28 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_the_message_before_i
     monkeypatch.setattr(_handlers.VoilaKernelWebsocketHandler, "open", connect)
     in_a_thread(_handlers.Line.open(object.__new__(_handlers.Line), "a-kernel"))
     assert done == [True, "a-kernel"]
+
+
+def test_what_does_not_reach_a_page_that_has_gone_is_no_error_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    complaints: list[object] = []
+
+    async def lost() -> None:
+        raise WebSocketClosedError
+
+    async def write() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        monkeypatch.setattr(_handlers.VoilaKernelWebsocketHandler, "write_message",
+                            lambda handler, message, binary: loop.create_task(lost()) if message else None)
+        line = object.__new__(_handlers.Line)
+        assert line.write_message(b"") is None
+        line.write_message(b"x")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gc.collect()
+
+    in_a_thread(write())
+    assert complaints == []
 
 
 def test_voila_s_own_handlers_are_replaced_by_ours(monkeypatch: pytest.MonkeyPatch) -> None:

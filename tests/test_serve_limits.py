@@ -7,7 +7,9 @@ import socket
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -121,6 +123,33 @@ def test_a_flood_of_widgets_opens_none(server: Server, page: Served) -> None:
     comms = talk(server.url, page.kernel_id, attack)
     assert not [name for name in comms if name.startswith("mine-")]
     assert len([name for name in comms if name.startswith("control-")]) <= 20
+
+
+@pytest.mark.timeout(240)
+def test_fifty_visits_that_are_broken_off_leave_no_kernel_after_a_minute(tmp_path: Path) -> None:
+    with start_voila(write_notebook(tmp_path), tmp_path, max_visitors=8) as server:
+        parts = urlsplit(server.url)
+        for _ in range(50):
+            with socket.create_connection((parts.hostname, parts.port), timeout=10) as line:
+                line.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        wait_until(lambda: len(kernels_of(server)) >= 1, "the first of them has a kernel")
+
+        def visitors() -> int:
+            return int(json.loads(read(server.url + "health")[1])["visitors"])
+
+        assert visitors() <= 8
+        wait_until(lambda: visitors() == 0, "nobody's kernel is left", timeout_s=120)
+        wait_until(lambda: not kernels_of(server), "no process is left")
+        assert read(server.url)[0] == 200
+
+
+def test_of_five_more_than_there_is_room_for_each_is_told_and_the_others_are_served(tmp_path: Path) -> None:
+    with start_voila(write_notebook(tmp_path), tmp_path, max_visitors=3) as server, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: read(server.url), range(8)))
+        assert sorted(status for status, _, _ in answers) == [200] * 3 + [503] * 5
+        refused = [(text, headers) for status, text, headers in answers if status == 503]
+        assert all("Too many visitors just now." in text and headers["Retry-After"] for text, headers in refused)
+        assert len(kernels_of(server)) == 3
 
 
 def test_another_site_gets_no_line(server: Server, page: Served) -> None:

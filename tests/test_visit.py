@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shoebox.apps import Inbox, watch
+import shoebox.bundle
+from shoebox.apps import Inbox, app, classifier_app, watch
 from shoebox.apps._visit import Visit
-from shoebox.apps.classify import app, classifier_app
 from shoebox.errors import BundleError
 from shoebox.types import Prediction
 from shoebox.widgets._texts import TextsError
@@ -146,6 +148,61 @@ def test_a_missing_bundle_is_a_sentence_on_the_page(monkeypatch: pytest.MonkeyPa
     assert "none" in page.problem
     assert "Traceback" not in page.problem
     assert not send(page, picture(), [jpeg()])[0]["ok"]
+
+
+def test_the_page_is_there_before_its_model_and_the_first_answer_waits(monkeypatch: pytest.MonkeyPatch,
+                                                                       tmp_path: Path) -> None:
+    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
+    folder = tiny_bundle(tmp_path / "tiny")
+    may_open, load, asked = threading.Event(), shoebox.bundle.load_classifier, threading.Event()
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        assert may_open.wait(60)
+        return load(*args, **options)
+
+    monkeypatch.setattr("shoebox.bundle.load_classifier", slowly)
+    page = app(folder)
+    assert page.problem == "" and page.about["model"]["name"] == "Tiny"
+    assert send(page, {"kind": "hello", "id": "h"})[0]["ok"]
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: (asked.set(), send(page, picture(), [jpeg()]))[1])
+        assert asked.wait(60) and not answer.done()
+        may_open.set()
+        assert answer.result(60)[0]["ok"]
+
+
+def test_a_file_that_was_changed_is_told_on_the_page_and_never_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                                                     ) -> None:
+    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
+    folder = tiny_bundle(tmp_path / "tiny")
+    model = bytearray((folder / "model.onnx").read_bytes())
+    model[-1] ^= 1
+    (folder / "model.onnx").write_bytes(model)
+    page = app(folder)
+    fields, _ = send(page, picture(), [jpeg()])  # waits until it is known
+    assert not fields["ok"] and "not the file that was exported" in fields["error"]
+    assert page.problem == fields["error"]
+
+
+@pytest.mark.parametrize("fault", ["exchanged", "unforeseen"])
+def test_whatever_goes_wrong_behind_the_page_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str,
+                                                           caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
+    folder, other = tiny_bundle(tmp_path / "tiny"), tiny_bundle(tmp_path / "other", temperature=2.0)
+    load = shoebox.bundle.load_classifier
+
+    def open_another(*args: Any, **options: Any) -> Any:
+        if fault == "unforeseen":
+            raise RuntimeError("secret path /srv/models")
+        return load(other)
+
+    monkeypatch.setattr("shoebox.bundle.load_classifier", open_another)
+    page = app(folder)
+    fields, _ = send(page, picture(), [jpeg()])
+    assert not fields["ok"] and page.problem == fields["error"]
+    assert ("was exchanged" if fault == "exchanged" else "Tell the owner") in page.problem
+    assert "secret" not in page.problem
+    assert ("secret" in caplog.text) == (fault == "unforeseen")
 
 
 def test_the_environment_s_model_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from _app import BLUE, Card, plain
 from _servers import Server, Visitor
 from playwright.sync_api import Page, expect
@@ -27,6 +28,21 @@ def test_a_phone_needs_no_sideways_scroll_and_has_targets_for_thumbs(visitors: C
     targets = card.page.locator(".sbx-button:visible, .sbx-classes summary, .sbx-quiet-button:visible")
     heights = targets.evaluate_all("list => list.map(node => node.offsetHeight)")
     assert min(heights) >= 44
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "ru-RU", "zh-CN"])
+def test_on_a_phone_the_table_s_headings_stay_whole_and_its_sentences_have_room(
+        visitors: Callable[..., Visitor], server: Server, locale: str) -> None:
+    card = Card(visitors(viewport={"width": 390, "height": 844}, locale=locale).page).open(server.url)
+    card.choose_several({"a.jpg": plain("blue"), "broken.jpg": b"no picture"}).expect_state("done")
+    lines = card.page.locator(".sbx-table th").evaluate_all("""list => list.map((node) => {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        return range.getClientRects().length;
+    })""")
+    assert lines == [1, 1, 1]
+    table, fault = (card.page.locator(name).bounding_box() for name in (".sbx-table", ".sbx-fault"))
+    assert table is not None and fault is not None and fault["width"] > table["width"] / 2
 
 
 TEXT_ON_THE_PAGE = (".sbx-label", ".sbx-number", ".sbx-button", ".sbx-facts p", ".sbx-hint", ".sbx-took")

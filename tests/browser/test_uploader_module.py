@@ -27,17 +27,19 @@ _STAGE = """async ([source, css, texts, limits, behaviour]) => {
     const module = await import(create.call(URL, new Blob([source], {type: "text/javascript"})));
     URL.createObjectURL = (blob) => { const url = create.call(URL, blob); stage.urls.add(url); return url; };
     URL.revokeObjectURL = (url) => { stage.urls.delete(url); revoke.call(URL, url); };
-    const callbacks = new Set();
+    const callbacks = {};
+    const of = (name) => callbacks[name] ??= new Set();
     const traits = {texts, limits, about: {stage: "live", classes: [], classes_total: 0}, problem: ""};
     const model = {
         get: (name) => traits[name],
-        on: (name, callback) => { callbacks.add(callback); stage.listeners = callbacks.size; },
-        off: (name, callback) => { callbacks.delete(callback); stage.listeners = callbacks.size; },
+        on: (name, callback) => { of(name).add(callback); stage.listeners += 1; },
+        off: (name, callback) => { stage.listeners -= of(name).delete(callback); },
+        set: (name, value) => { traits[name] = value; of(`change:${name}`).forEach((callback) => callback()); },
         send: (content, _, buffers) => {
             stage.sent.push(content.kind);
             const reply = behaviour[content.kind];
             if (!reply) return;
-            queueMicrotask(() => callbacks.forEach((callback) => callback(
+            queueMicrotask(() => of("msg:custom").forEach((callback) => callback(
                 {id: content.id, ...reply}, content.kind === "picture" ? [new DataView(new ArrayBuffer(4))] : [])));
         },
     };
@@ -45,6 +47,7 @@ _STAGE = """async ([source, css, texts, limits, behaviour]) => {
     style.textContent = css;
     document.head.append(style);
     stage.module = module;
+    stage.model = model;
     stage.end = module.default.render({model, el: document.body});
 }"""
 ANSWER = {"ok": True, "label": "cat", "probability": 0.5, "top": [["cat", 0.5], ["dog", 0.45]], "confidence": "unsure",
@@ -65,7 +68,7 @@ def test_nothing_is_left_when_the_view_is_removed(visitor: Visitor) -> None:
     card = stage(page, {**ALIVE, "picture": ANSWER})
     for _ in range(3):
         card.choose(plain()).expect_answer("cat")
-    assert page.evaluate("[stage.urls.size, stage.listeners]") == [1, 1]
+    assert page.evaluate("[stage.urls.size, stage.listeners]") == [1, 2]
     page.evaluate("stage.end()")
     assert page.evaluate("[stage.urls.size, stage.listeners]") == [0, 0]
     left = page.evaluate("[...stage.open].map((s) => typeof s === 'string' ? s : s.aborted)")
@@ -76,6 +79,19 @@ def test_a_silent_kernel_and_a_slow_answer_have_their_own_sentences(visitor: Vis
     stage(visitor.page, {"hello": {"ok": True}}).choose(plain()).expect_sentence("The server does not answer.")
     assert visitor.page.evaluate("stage.sent") == ["hello", "ping"]
     stage(visitor.page, ALIVE).choose(plain()).expect_sentence("The answer took too long.")
+
+
+def test_a_model_that_turns_out_to_be_none_takes_the_card_away(visitor: Visitor) -> None:
+    page = visitor.page
+    card = stage(page, {**ALIVE, "picture": ANSWER})
+    card.choose(plain()).expect_answer("cat")
+    page.evaluate("stage.model.set('problem', 'The <b>file</b> was changed.')")
+    card.expect_sentence("The <b>file</b> was changed.")
+    expect(card.root).to_have_count(1)
+    expect(card.input).to_have_count(0)
+    assert page.evaluate("[stage.urls.size, stage.listeners]") == [0, 1]
+    page.evaluate("stage.end()")
+    assert page.evaluate("stage.listeners") == 0
 
 
 def test_unsure_is_said_in_words_with_both_names(visitor: Visitor) -> None:

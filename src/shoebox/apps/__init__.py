@@ -10,17 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from shoebox.apps._app import app
     from shoebox.apps._inbox import Inbox
     from shoebox.apps._rehearse import rehearse
     from shoebox.apps._serve import serve
     from shoebox.apps._watch import watch
-    from shoebox.apps.classify import app, classifier_app
+    from shoebox.apps.classify import classifier_app
 
 __all__ = ["Inbox", "app", "classifier_app", "rehearse", "serve", "watch"]
 
 _HOMES = {
     "Inbox": "shoebox.apps._inbox",
-    "app": "shoebox.apps.classify",
+    "app": "shoebox.apps._app",
     "classifier_app": "shoebox.apps.classify",
     "rehearse": "shoebox.apps._rehearse",
     "serve": "shoebox.apps._serve",

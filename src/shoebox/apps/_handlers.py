@@ -63,6 +63,13 @@ class Line(VoilaKernelWebsocketHandler):
         self.set_nodelay(True)
         await super().open(kernel_id)
 
+    def write_message(self, message: Any, binary: bool = False) -> Any:
+        """As tornado's; what does not reach a page that has just gone is no error that anybody has to read of."""
+        sent = super().write_message(message, binary)
+        if sent is not None:  # Voila keeps some back
+            sent.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return sent
+
 
 class Connection(ZMQChannelsWebsocketConnection):
     """Passes on what a page of ours sends, and nothing else: no widget is opened by a visitor, no code is run."""

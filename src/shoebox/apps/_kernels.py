@@ -7,19 +7,58 @@ of a page that nobody ever opened.
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
+from queue import Empty
 from typing import Any
 
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
 from tornado.web import HTTPError
-from traitlets import Float, Int
+from traitlets import Float, Int, default
 
-__all__ = ["FULL", "CappedKernelManager"]
+__all__ = ["FULL", "CappedKernelManager", "PromptClient", "PromptKernelManager"]
 
 FULL = "Too many visitors just now. Please try again in a minute."
 
 
 _KERNEL_ARGUMENTS = ("--IPKernelApp.log_level=40", "--HistoryManager.enabled=False")  # nobody types
+
+
+class PromptClient(AsyncKernelClient):
+    """What runs the notebook in a kernel. It starts as soon as the kernel has answered and is heard."""
+
+    async def wait_for_ready(self, timeout: float | None = None) -> None:
+        """Jupyter's own then listens for another 0.2 s, to throw away what nobody asked for; nbclient leaves it out.
+
+        Raises
+        ------
+        RuntimeError
+            The kernel has ended, or has not answered after `timeout` seconds (None: it is waited for).
+        """
+        end = float("inf") if timeout is None else time.monotonic() + timeout
+        while True:
+            self.kernel_info()
+            try:
+                reply = await self.shell_channel.get_msg(timeout=1)
+                if reply["msg_type"] == "kernel_info_reply":
+                    await self.iopub_channel.get_msg(timeout=0.2)  # else its first words may be lost
+                    self._handle_kernel_info_reply(reply)
+                    return
+            except Empty:
+                pass
+            if not await self.is_alive():
+                raise RuntimeError("The kernel has ended before it answered.")
+            if time.monotonic() > end:
+                raise RuntimeError(f"The kernel has not answered within {timeout:.0f} s.")
+
+
+class PromptKernelManager(ServerKernelManager):
+    """One kernel, with a client that does not wait for nothing."""
+
+    @default("client_factory")  # type: ignore[untyped-decorator]
+    def _prompt_client(self) -> type[AsyncKernelClient]:
+        return PromptClient
 
 
 class CappedKernelManager(AsyncMappingKernelManager):
@@ -33,14 +72,18 @@ class CappedKernelManager(AsyncMappingKernelManager):
     away_s = Float(300.0, config=True, help="How long a line may be cut, as a phone does when its camera is opened.")
 
     def __init__(self, **kwargs: Any) -> None:
-        self._arriving = 0
+        self._arriving: set[str] = set()
         self._met: set[str] = set()
         self._alone_since: dict[str, float] = {}
         super().__init__(**kwargs)
 
+    @default("kernel_manager_class")  # type: ignore[untyped-decorator]
+    def _prompt_kernels(self) -> str:
+        return f"{__name__}.{PromptKernelManager.__name__}"
+
     def visitors(self) -> int:
         """How many kernels belong to a visitor, those that are only starting included."""
-        return len(self._visiting()) + self._arriving
+        return len(self._visiting() | self._arriving)
 
     def check_room(self) -> None:
         """Refuse with status 503 when everybody's place is taken."""
@@ -53,11 +96,12 @@ class CappedKernelManager(AsyncMappingKernelManager):
         if (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True":
             return str(await super().start_kernel(**kwargs))
         self.check_room()
-        self._arriving += 1
+        kernel_id = kwargs["kernel_id"] = kwargs.get("kernel_id") or str(uuid.uuid4())
+        self._arriving.add(kernel_id)  # it is listed a while before it is here, and must not count twice
         try:
             return str(await super().start_kernel(**kwargs))
         finally:
-            self._arriving -= 1
+            self._arriving.discard(kernel_id)
 
     async def end_orphans(self, now_s: float | None = None) -> list[str]:
         """End the kernels that no page is connected to any more, or never was; their ids."""

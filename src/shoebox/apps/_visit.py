@@ -19,7 +19,7 @@ from shoebox.errors import ImageError, ShoeboxError
 from shoebox.types import Prediction
 from shoebox.widgets.uploader import LIMITS, Answer, Heat, Verdict
 
-__all__ = ["STAGES", "Predictor", "Stage", "Visit"]
+__all__ = ["STAGES", "Predictor", "Stage", "Visit", "warm_up"]
 
 Stage = Literal["shadow", "supervised", "live"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -71,7 +71,7 @@ class Visit:
     def __init__(self, classifier: Predictor, *, stage: Stage = "live", log: VisitLog | None = None,
                  inbox: Inbox | None = None, model_id: str = "") -> None:
         self._classifier = classifier
-        self._explains = "explain" in inspect.signature(classifier.predict).parameters
+        self._explains = _explains(classifier)
         self._stage = stage
         self._log = log
         self._inbox = inbox
@@ -79,10 +79,6 @@ class Visit:
         self._number = 0
         self._seen: OrderedDict[int, _Seen] = OrderedDict()
         self._places = {label: place for place, label in enumerate(classifier.classes)}
-
-    def warm_up(self) -> None:
-        """One prediction, so that the first visitor need not wait for it."""
-        self._predict(Image.new("RGB", (64, 64), "gray"))
 
     def look(self, data: bytes, name: str) -> Answer:
         """The answer for a picture's bytes; `ImageError` with a sentence when it is none."""
@@ -163,6 +159,16 @@ class Visit:
         if self._stage == "shadow":  # nobody saw what they would be calling right
             raise ShoeboxError("The answer is not shown here, so nobody can call it right. Choose what it is.")
         return self._place(prediction)
+
+
+def warm_up(classifier: Predictor) -> None:
+    """One prediction, so that the first visitor need not wait for it."""
+    options: dict[str, Any] = {"explain": True} if _explains(classifier) else {}
+    classifier.predict(Image.new("RGB", (64, 64), "gray"), **options)
+
+
+def _explains(classifier: Predictor) -> bool:
+    return "explain" in inspect.signature(classifier.predict).parameters
 
 
 def _heat(heatmap: Any) -> Heat | None:

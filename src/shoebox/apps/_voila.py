@@ -16,6 +16,7 @@ from tornado.web import HTTPError
 from traitlets.config import Config
 from voila.app import Voila
 
+from shoebox.apps._exporter import use_cached_exporter
 from shoebox.apps._handlers import ALLOWED_MESSAGES, REPLACED, Connection, Health
 from shoebox.apps._scripts import Learned
 
@@ -72,6 +73,7 @@ def _worth_reading(record: logging.LogRecord) -> bool:
 def main(arguments: Sequence[str]) -> None:
     """Serve the notebook with the settings, both from the command line."""
     notebook, settings = arguments
+    use_cached_exporter()
     App.launch_instance(argv=[notebook], config=Config(json.loads(settings)))
 
 

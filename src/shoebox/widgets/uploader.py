@@ -15,13 +15,14 @@ from shoebox.widgets._messages import Desk, MessageError, Reply, Request
 from shoebox.widgets._modules import join_modules, join_styles
 from shoebox.widgets._texts import read_texts, texts_of
 
-__all__ = ["CONFIDENCE", "LIMITS", "Answer", "Heat", "Uploader", "Verdict", "confidence"]
+__all__ = ["CONFIDENCE", "LIMITS", "MARK", "Answer", "Heat", "Uploader", "Verdict", "confidence"]
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MAX_NAME_CHARS = 120
 _MAX_RECEIPT_CHARS = 40
 _UNSURE_BELOW = 0.6
 _UNSURE_WITHIN = 0.15
+MARK = "application/vnd.shoebox.card+json"
 _READ_ONLY = "Nothing on this page can be set from outside. Reload the page."
 
 LIMITS: dict[str, int] = {
@@ -192,6 +193,13 @@ class Uploader(anywidget.AnyWidget):
             handlers["forget"] = self._forget
         self._desk = Desk(handlers, max_bytes=self.limits["max_bytes"])
         self._desk.attach(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """As any widget's, with a mark: a page that shows nothing else needs no front end but the card's own."""
+        shown = super()._repr_mimebundle_(**kwargs)
+        if shown is not None:
+            shown[0][MARK] = {}
+        return shown
 
     def __repr__(self) -> str:
         return f"Uploader({self.about.get('title', '')!r})"

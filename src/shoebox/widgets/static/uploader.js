@@ -158,8 +158,8 @@ function keepAnEyeOn(status, root, limits, texts, signal) {
   return { used: () => { used = Date.now(); }, look };
 }
 
-/** @param {{model: Model, el: HTMLElement}} context */
-function render({ model, el }) {
+/** @param {Model} model @param {HTMLElement} el @returns {() => void} what ends it */
+function build(model, el) {
   const controller = new AbortController();
   const { signal } = controller;
   const texts = chooseTexts(model.get("texts"), navigator.languages);
@@ -202,6 +202,21 @@ function render({ model, el }) {
   return () => {
     controller.abort();
     results.clear();
+  };
+}
+
+/** @param {{model: Model, el: HTMLElement}} context */
+function render({ model, el }) {
+  let end = build(model, el);
+  const anew = () => { // a model that is opened behind the page may turn out to be none
+    end();
+    el.replaceChildren();
+    end = build(model, el);
+  };
+  model.on("change:problem", anew);
+  return () => {
+    model.off("change:problem", anew);
+    end();
   };
 }
 

@@ -44,15 +44,20 @@ export function createFigure(result, texts) {
  */
 function createHeat(frame, values, [width, height], texts) {
   const canvas = Object.assign(element("canvas", "sbx-heat", "", { "aria-hidden": "true" }), { width, height });
-  const pixels = new ImageData(width, height);
-  for (let place = 0; place < Math.min(width * height, values.byteLength); place++) {
-    pixels.data.set([...HEAT_COLOUR, values.getUint8(place) * HEAT_OPACITY], place * 4);
-  }
-  canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+  const draw = () => {
+    const pixels = new ImageData(width, height);
+    for (let place = 0; place < Math.min(width * height, values.byteLength); place++) {
+      pixels.data.set([...HEAT_COLOUR, values.getUint8(place) * HEAT_OPACITY], place * 4);
+    }
+    canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+  };
   canvas.hidden = true;
   frame.append(canvas);
   const button = element("button", "sbx-quiet-button", texts.heat_show, { type: "button", "aria-pressed": "false" });
+  let drawn = false;
   button.onclick = () => {
+    if (!drawn) draw();
+    drawn = true;
     canvas.hidden = !canvas.hidden;
     button.setAttribute("aria-pressed", String(!canvas.hidden));
     button.textContent = canvas.hidden ? texts.heat_show : texts.heat_hide;

@@ -12,6 +12,7 @@ import { Sentence } from "./line.js";
 const JPEG_QUALITY = 0.9;
 const LEAVE_UP_TO = 1.5; // times the side to which a large picture is made smaller
 const LONGEST_PX = 4096;
+const WHOLE_UP_TO_BYTES = 2 ** 26; // what is larger is left to the browser, which need not hold it
 
 /**
  * Width and height so that the longer side is at most `side`, and the shorter still at least `short` if it was.
@@ -47,44 +48,57 @@ export function isAnimated(bytes) {
  */
 export async function prepare(file, limits, texts) {
   if (file.size === 0) throw new Sentence(texts.empty);
-  const [picture, animated] = await Promise.all([decode(file, limits.side_px), movesAtAll(file, limits)]);
+  const whole = file.size <= WHOLE_UP_TO_BYTES;
+  const bytes = await (whole ? file : file.slice(0, limits.max_bytes)).arrayBuffer(); // once: it takes a while to come
+  const wanted = (/** @type {number} */ width, /** @type {number} */ height) => (
+    fit(width, height, limits.side_px, limits.short_px));
+  const picture = await decode(file, whole ? bytes : null, wanted);
+  const start = new Uint8Array(bytes, 0, Math.min(bytes.byteLength, limits.max_bytes));
+  const animated = start[0] !== 0xff && isAnimated(start); // a JPEG never is
   try {
     const large = picture && Math.max(picture.width, picture.height) > LEAVE_UP_TO * limits.side_px;
-    const smaller = picture && (large || file.size > limits.shrink_over_bytes) ? await shrink(picture, limits) : null;
+    const smaller = picture && (large || file.size > limits.shrink_over_bytes) ? await shrink(picture, wanted) : null;
     if (smaller && picture && smaller.blob.size < file.size) {
       const from = { width: picture.width, height: picture.height, bytes: file.size };
       const to = { width: smaller.width, height: smaller.height, bytes: smaller.blob.size };
       return { bytes: await smaller.blob.arrayBuffer(), from, to, animated };
     }
     if (file.size > limits.max_bytes) throw new Sentence(texts.not_opened);
-    return { bytes: await file.arrayBuffer(), from: null, to: null, animated };
+    return { bytes, from: null, to: null, animated };
   } finally {
     picture?.image.close();
   }
 }
 
-/** @param {File} file @param {Record<string, number>} limits */
-async function movesAtAll(file, limits) {
-  const read = async (/** @type {number} */ end) => new Uint8Array(await file.slice(0, end).arrayBuffer());
-  const jpeg = (await read(2))[0] === 0xff;
-  return !jpeg && isAnimated(await read(limits.max_bytes));
-}
-
 /**
  * @param {import("./decode.js").Decoded} picture
- * @param {Record<string, number>} limits
+ * @param {import("./decode.js").Wanted} wanted
  * @returns {Promise<{blob: Blob, width: number, height: number} | null>}
  */
-async function shrink(picture, limits) {
-  const { width, height } = fit(picture.width, picture.height, limits.side_px, limits.short_px);
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const context = canvas.getContext("2d");
+async function shrink(picture, wanted) {
+  const least = wanted(picture.width, picture.height);
+  const { width, height } = least.width > picture.drawn.width ? picture.drawn : least; // never larger than what is there
+  const { canvas, context } = createCanvas(width, height);
   if (!context) return null;
   context.fillStyle = "white"; // what is transparent becomes white, as in the kernel
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture.image, 0, 0, width, height);
   /** @type {Blob | null} */
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+  const blob = canvas instanceof HTMLCanvasElement
+    ? await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY))
+    : await canvas.convertToBlob({ type: "image/jpeg", quality: JPEG_QUALITY });
   return blob && { blob, width, height };
+}
+
+/**
+ * One off the page where there is such a thing: what is on it is encoded at once, and not when the browser is idle.
+ * @param {number} width @param {number} height
+ */
+function createCanvas(width, height) {
+  const apart = globalThis.OffscreenCanvas && new OffscreenCanvas(width, height);
+  const context = apart?.getContext("2d");
+  if (context) return { canvas: apart, context };
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  return { canvas, context: canvas.getContext("2d") };
 }

@@ -69,9 +69,12 @@ function createRow(result, texts, choose) {
   } else {
     file.textContent = result.name;
   }
-  const shown = answer && !answer.hidden;
-  row.append(file, element("td", answer ? "" : "sbx-fault", shown || !answer ? answerOf(result, texts) : "…"),
-             element("td", "sbx-share", shown ? percent(answer.probability, texts) : ""));
+  if (!answer) {
+    row.append(file, element("td", "sbx-fault", answerOf(result, texts), { colspan: "2" })); // a sentence needs room
+    return row;
+  }
+  row.append(file, element("td", "", answer.hidden ? "…" : answerOf(result, texts)),
+             element("td", "sbx-share", answer.hidden ? "" : percent(answer.probability, texts)));
   return row;
 }
 

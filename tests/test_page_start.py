@@ -1,0 +1,86 @@
+"""What a page's start is spared: compiling its templates again, and waiting for a kernel that is there."""
+
+from __future__ import annotations
+
+import asyncio
+from queue import Empty
+from types import SimpleNamespace
+from typing import Any
+
+import jinja2
+import pytest
+import voila.notebook_renderer
+
+from shoebox.apps._exporter import CachedExporter, use_cached_exporter
+from shoebox.apps._kernels import CappedKernelManager, PromptClient, PromptKernelManager
+from shoebox.apps._serve import TEMPLATES
+
+
+def test_templates_are_compiled_for_the_first_page_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(TEMPLATES))
+    compiled: list[str] = []
+    compile_it = jinja2.Environment.compile
+
+    def counted(self: Any, source: Any, name: Any = None, *more: Any, **options: Any) -> Any:
+        compiled.append(name)
+        return compile_it(self, source, name, *more, **options)
+
+    monkeypatch.setattr(jinja2.Environment, "compile", counted)
+    monkeypatch.setattr("shoebox.apps._exporter._COMPILED._kept", {})
+    for expected in (1, 0):
+        environment = CachedExporter(template_name="lab").environment
+        environment.get_template("null.j2")
+        assert len(compiled) == expected
+        compiled.clear()
+
+
+def test_voila_s_renderer_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voila.notebook_renderer, "VoilaExporter", voila.notebook_renderer.VoilaExporter)
+    use_cached_exporter()
+    assert voila.notebook_renderer.VoilaExporter is CachedExporter
+
+
+def test_the_server_s_kernels_have_the_prompt_client() -> None:
+    assert CappedKernelManager().kernel_manager_class == "shoebox.apps._kernels.PromptKernelManager"
+    assert PromptKernelManager().client_factory is PromptClient
+
+
+def test_it_is_ready_when_the_kernel_has_answered_and_is_heard() -> None:
+    async def meet() -> tuple[str, dict[str, Any]]:
+        kernels = PromptKernelManager()
+        await kernels.start_kernel()
+        client = kernels.client()
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=60)
+            sent = client.execute("print(6 * 7)")
+            seen: dict[str, Any] = {}
+            while seen.get("msg_type") != "stream" or seen["parent_header"].get("msg_id") != sent:
+                seen = await client.get_iopub_msg(timeout=60)
+            return sent, seen
+        finally:
+            client.stop_channels()
+            await kernels.shutdown_kernel(now=True)
+
+    _, seen = asyncio.run(meet())
+    assert seen["content"]["text"] == "42\n"
+
+
+@pytest.mark.parametrize(("alive", "words"), [(False, "has ended before"), (True, "not answered within 0 s")])
+def test_a_kernel_that_ends_or_is_silent_is_told(alive: bool, words: str) -> None:
+    async def nothing(timeout: float) -> None:
+        raise Empty
+
+    async def is_alive() -> bool:
+        return alive
+
+    class Silent(PromptClient):
+        shell_channel = iopub_channel = SimpleNamespace(get_msg=nothing)
+
+        def kernel_info(self, *_: Any) -> str:
+            return "asked"
+
+    client = Silent()
+    client.is_alive = is_alive
+    with pytest.raises(RuntimeError, match=words):
+        asyncio.run(client.wait_for_ready(timeout=0))

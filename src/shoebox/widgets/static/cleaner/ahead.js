@@ -77,7 +77,7 @@ export function createAhead(model, ask, pictures, changed, signal) {
     async turn(wish) {
       const mine = (asked += 1);
       const answer = ask("view", wish);
-      const glance = wish.page === 0 ? glances.get(wishedView(told(), wish)) : undefined;
+      const glance = wish.page === 0 && !wish.adopt ? glances.get(wishedView(told(), wish)) : undefined;
       if (glance && isFresh(glance)) {
         const { queue, found, revision } = told();
         shown = { ...glance, queue, found, revision };

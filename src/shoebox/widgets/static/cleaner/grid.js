@@ -46,6 +46,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   let place = 0; // and where it stands in the queue
   let page = 0; // that a person looks at
   let drawnView = "";
+  let drawnOrder = 0;
   let columns = 1;
   let cell = 150;
   let row = 280;
@@ -152,7 +153,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   function chooseCurrent(/** @type {Snapshot} */ now, /** @type {boolean} */ fresh) {
     const known = pages.placeOf(current);
     const start = now.page * now.page_size;
-    if (known >= 0 && !fresh) place = known;
+    if (known >= 0 && (!fresh || hasFocus())) place = known;
     else if (fresh) place = start + Math.max(0, now.items.findIndex(undecided));
     else place = Math.max(0, Math.min(place, count() - 1));
     current = pages.item(place)?.path ?? "";
@@ -256,6 +257,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     hasFocus,
     focus,
     get page() { return page; },
+    /** Whether a person has not scrolled, turned, or come near with a pointer. */
+    get isUntouched() { return page === 0 && grid.scrollTop === 0 && !grid.matches(":hover"); },
     get currentPath() { return current; },
     /** @param {boolean} [scroll] */
     focusCurrent: (scroll = true) => focus(current, scroll),
@@ -273,7 +276,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const now = snapshot();
       const had = hasFocus();
       const view = viewOf(now);
-      const fresh = view !== drawnView;
+      const fresh = view !== drawnView || now.order !== drawnOrder;
       if (fresh) pages.clear();
       pages.take(now, thumbnails());
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
@@ -284,6 +287,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
         scrollTo(Math.floor((page * now.page_size) / columns) * row);
       }
       drawnView = view;
+      drawnOrder = now.order;
       chooseCurrent(now, fresh);
       drawWindow();
       if (wantFocus || (had && !hasFocus())) focus(current, wantFocus);

@@ -13,6 +13,8 @@ from fastai.callback.progress import CSVLogger, ProgressCallback, ShowGraphCallb
 from fastai.callback.tracker import EarlyStoppingCallback, ReduceLROnPlateau, SaveModelCallback
 from fastai.learner import CastToTensor, Learner
 from fastai.learner import Recorder as FastaiRecorder
+from fastai.vision.augment import AffineCoordTfm, RandTransform
+from fastcore.foundation import L
 from numpy.typing import NDArray
 
 from shoebox.training._progress import FitProgress
@@ -39,6 +41,11 @@ def own_predictor(learn: Learner, files: Sequence[Path]) -> Predict | None:
         return None
     dl = copy.deepcopy(learn.dls.test_dl(list(files), num_workers=0))  # transforms keep a state while they are called
     dl.fake_l.generator = torch.Generator()
+    for pipeline in (dl.after_item, dl.after_batch):  # what is for training only draws even where it is passed over
+        pipeline.fs = pipeline.fs.filter(lambda tfm: not (isinstance(tfm, RandTransform) and type(tfm).split_idx == 0))
+        for tfm in pipeline.fs:
+            if isinstance(tfm, AffineCoordTfm):
+                tfm.coord_fs = L()
     own = Learner(learn.dls, copy.deepcopy(learn.model), loss_func=copy.deepcopy(learn.loss_func))
 
     def predict(progress: Callable[[int, int], None]) -> NDArray[np.float32]:

@@ -39,7 +39,9 @@ export function createAhead(model, ask, pictures, changed, signal) {
     glances.delete(view);
     if (isWhole(glance)) glances.set(view, glance);
     for (const old of [...glances.keys()].slice(0, -KEPT_GLANCES)) glances.delete(old);
-    pictures.keep("ahead", [...glances.values()].flatMap(({ items }) => items.map((item) => item.image_id)));
+    const ids = [...glances.values()].flatMap(({ items }) => items.map((item) => item.image_id));
+    pictures.keep("ahead", ids);
+    pictures.open(ids);
   }
 
   async function fetchNext() {

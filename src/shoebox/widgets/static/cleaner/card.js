@@ -6,7 +6,7 @@
  * @typedef {import("./words.js").Kind} Kind
  */
 
-import { WORDS, agrees, button, element, fileName, icon, kindWords, labelled, letGo, number, percent, words } from "./words.js";
+import { WORDS, agrees, button, element, fileName, icon, kindWords, labelled, number, percent, words } from "./words.js";
 
 /**
  * One line of a card: a label, a bar and a number.
@@ -100,7 +100,7 @@ export function createCard() {
       suggested.show(item.suggestion, item.suggested_probability);
       reason.textContent = item.reason;
       reason.title = `${item.path}\n${item.reason}`;
-      emptied(strip);
+      strip.replaceChildren();
       strip.hidden = evidence.length === 0;
       rename(keep, `Keep ${item.given} (k)`);
       rename(accept, `Accept ${item.suggestion} (Enter)`);
@@ -109,7 +109,7 @@ export function createCard() {
     remove() {
       row.remove();
       image?.remove();
-      emptied(strip);
+      strip.replaceChildren();
       setTab(false);
     },
     /** @param {boolean} selected */
@@ -150,13 +150,6 @@ export function createCard() {
       card.setAttribute("aria-label", spoken(now, pending ? "saving" : error ?? ""));
     },
   };
-}
-
-/** @param {HTMLElement} strip whose pictures nobody sees any more */
-function emptied(strip) {
-  const images = [...strip.children];
-  strip.replaceChildren();
-  letGo(images);
 }
 
 /** Place, side and kinds, over the picture. @param {HTMLElement} tags @param {Item} item */

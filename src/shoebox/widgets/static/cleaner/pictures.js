@@ -5,7 +5,7 @@
  */
 
 import { createUrls } from "./urls.js";
-import { element, letGo } from "./words.js";
+import { element } from "./words.js";
 
 /** @param {AbortSignal} signal */
 export function createPictures(signal) {
@@ -47,11 +47,7 @@ export function createPictures(signal) {
       wanted.set(who, keys);
       const kept = new Set([...wanted.values()].flat());
       urls.keepOnly(kept);
-      for (const [key, { image }] of pictures) {
-        if (kept.has(key)) continue;
-        pictures.delete(key);
-        letGo([image]);
-      }
+      for (const key of [...pictures.keys()]) if (!kept.has(key)) pictures.delete(key);
     },
   };
 }

@@ -84,15 +84,6 @@ export function element(tag, className = "", text = "", attributes = {}) {
   return node;
 }
 
-/**
- * Images that no page shows any more give back what was opened for them at once; the browser would keep it until it
- * collects garbage, which after a walk through thousands of pictures is hundreds of megabytes late.
- * @param {Iterable<Element>} images
- */
-export function letGo(images) {
-  for (const image of images) if (!image.isConnected) image.removeAttribute("src");
-}
-
 /** Drawn once and then copied: a page has hundreds of them. @type {Map<string, SVGSVGElement>} */
 const DRAWN = new Map();
 

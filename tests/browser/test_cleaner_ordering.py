@@ -193,6 +193,8 @@ class TestAlone:
         alone.evaluate("kernel.live.sent.length = 0")
         for step in range(1, 6):
             alone.get_by_role("grid").evaluate("(grid, n) => { grid.scrollTop = grid.scrollHeight * n / 10; }", step)
+            first = f"Number(document.querySelector('.sbx-row')?.getAttribute('aria-rowindex')) > {step * 950}"
+            wait_until(lambda there=first: alone.evaluate(there), "the window is drawn where it was scrolled to")
             ready(alone)
             alone.clock.run_for(60)
         strips = "kernel.live.sent.filter(({ kind }) => kind === 'strips').flatMap(({ paths }) => paths)"

@@ -225,6 +225,13 @@ class TestWaiting:
         with pytest.raises(ZeroDivisionError):
             bench.cleaner.wait()
 
+    def test_a_cleaner_that_cannot_be_made_gives_the_work_up(self, ds):
+        later = Later(lambda tell: backwards(ds))
+        with pytest.raises(ValueError, match="at least 1"):
+            Cleaner(ds, by_path(ds), page_size=0, later=later)
+        later.start()
+        assert later.wait(WAIT_S) is False and later.result is None
+
     def test_one_ranking_is_made_at_a_time(self, ds):
         one, two = Bench(ds), Bench(ds)
         until(lambda: "total" in one.cleaner.ordering and one.cleaner.ordering["total"] == 4)

@@ -104,7 +104,12 @@ class Cleaner(anywidget.AnyWidget):
     def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24, who: str = "",
                  comparison: Any = None, estimate: Estimate | None = None,
                  later: Later[Sequence[Issue]] | None = None) -> None:
-        self._review = Review(ds, ranking, page_size=page_size, who=who)
+        try:
+            self._review = Review(ds, ranking, page_size=page_size, who=who)
+        except BaseException:
+            if later is not None:
+                later.stop()
+            raise
         self._ordering = Ordering(self._review, later, self._show_ordering)
         self._estimate = estimate
         self._revision = 0

@@ -221,6 +221,7 @@ def test_in_jupyterlab_the_first_page_comes_at_once_and_the_ranking_takes_its_pl
     page, work = visitor.page, tmp_path / "work"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SLOWLY), nbformat.v4.new_code_cell(
         "print('first:', cleaner.fns[0].relative_to(ds.root), cleaner.delete())")])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     nbformat.write(book, work / "clean.ipynb")
     page.goto(f"{lab_server.url}lab/workspaces/ordering/tree/clean.ipynb", wait_until="commit")
     page.wait_for_function(

@@ -225,6 +225,22 @@ class TestWaiting:
         with pytest.raises(ZeroDivisionError):
             bench.cleaner.wait()
 
+    def test_what_was_told_before_anybody_followed_is_not_lost(self, ds):
+        go, begun = threading.Event(), threading.Event()
+
+        def work(tell):
+            tell("Comparing", 3, 12)
+            begun.set()
+            assert go.wait(WAIT_S)
+            return backwards(ds)
+
+        later = Later(work)
+        assert later.start(patience_s=.01) is False and begun.wait(WAIT_S)
+        cleaner = Cleaner(ds, by_path(ds), later=later)
+        assert cleaner.ordering == {"state": "working", "sentence": "Comparing", "done": 3, "total": 12}
+        go.set()
+        assert cleaner.wait(WAIT_S) and cleaner.ordering == {}
+
     def test_a_cleaner_that_cannot_be_made_gives_the_work_up(self, ds):
         later = Later(lambda tell: backwards(ds))
         with pytest.raises(ValueError, match="at least 1"):

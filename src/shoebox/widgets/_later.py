@@ -45,7 +45,8 @@ class Later(Generic[_T]):
         self._cause: Exception | None = None
         self._stop, self._over, self._seen = threading.Event(), threading.Event(), threading.Event()
         self._lock = threading.Lock()
-        self._told: Tell = lambda sentence, done, total: None
+        self._told: Tell | None = None
+        self._last: tuple[str, int, int] | None = None
         self._ended: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._run, name="shoebox-later", daemon=True)
 
@@ -63,11 +64,13 @@ class Later(Generic[_T]):
     def follow(self, told: Tell, ended: Callable[[], None]) -> None:
         """Call `told(sentence, done, total)` from now on, and `ended()` once it is over, in the work's thread.
 
-        `ended` is called here when it is over already, and never after `stop`.
+        What was told last is told again here; `ended` is called here when it is over already, and never after `stop`.
         """
         with self._lock:
             self._told, self._ended = told, ended
             is_over = self._over.is_set()
+            if self._last is not None and not is_over and not self._stop.is_set():
+                told(*self._last)  # under the lock: after `ended` it would be out of date
         if is_over and not self._stop.is_set():
             ended()
 
@@ -132,8 +135,12 @@ class Later(Generic[_T]):
     def _tell(self, sentence: str, done: int, total: int) -> None:
         if self._stop.is_set():
             raise _GivenUpError
-        if total:
-            self._told(sentence, done, total)
+        if not total:
+            return
+        with self._lock:
+            self._last, told = (sentence, done, total), self._told
+        if told is not None:
+            told(sentence, done, total)
 
 
 class _Turn:

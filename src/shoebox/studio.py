@@ -6,8 +6,9 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ from shoebox.data import (
 )
 from shoebox.errors import BundleError, DatasetError, ImageError, PredictionsError, ShoeboxWarning
 from shoebox.evaluation import Evaluation, out_of_fold_probabilities
-from shoebox.quality import Ranking, Thresholds, rank_pictures, review_progress
-from shoebox.widgets.cleaner import Cleaner
+from shoebox.quality import Ranking, Thresholds, classes_to_rank, first_order, rank_pictures, review_progress
+from shoebox.widgets.cleaner import Cleaner, Later, Tell
 
 if TYPE_CHECKING:
     from fastai.learner import Learner
@@ -49,6 +50,8 @@ _NO_RECORDER = ("This learner has no recorder, and its opinion of pictures it ha
                 "only its held-out predictions count. Train with shoebox.vision_learner, or add shoebox.Recorder() to "
                 "its callbacks.")
 _REGRESSION = "regression"
+_ASKING, _COMPARING = "Asking the model about the pictures", "Comparing the pictures"
+_PATIENCE_S = 0.15  # for a ranking that is nearly there
 _BAR_FROM = 500  # pictures; fewer are done before a bar is drawn
 
 
@@ -84,26 +87,40 @@ def rank(ds: Dataset, learn: Learner | None = None, *, backbone: Backbone | None
     PredictionsError, TrainingError
         Fewer than two classes, or a learner that was trained on others: both lists are named.
     """
-    trained, trained_reason = _saved(ds) if learn is None else _asked(learn, ds)
-    records = [record for record in ds.images if record.side != "test"]
+    trained, reason = _saved(ds) if learn is None else _asked(ds, _predictions(learn, ds, in_sample=False))
     with _bar(progress) as tell:
-        features, reason = _features(ds, records, backbone, tell)
-    ranking = rank_pictures(records, features, _Regression(ds), features_reason=reason, trained=trained,
-                            trained_reason=trained_reason, skipped=ds.report.skipped, thresholds=thresholds)
-    if trained is not None and not trained.out_of_sample:
-        warnings.warn(_NO_RECORDER, ShoeboxWarning, stacklevel=2)
-        ranking.note = _NO_RECORDER
+        ranking = _ranked(ds, trained, reason, backbone=backbone, thresholds=thresholds, progress=tell)
+    if ranking.note:
+        warnings.warn(ranking.note, ShoeboxWarning, stacklevel=2)
     return ranking
 
 
-def clean(ds: Dataset, ranking: Ranking | None = None, **kwargs: Any) -> Cleaner:
-    """The cleaner over a data set, by its saved predictions unless a ranking is given.
+def clean(ds: Dataset, ranking: Ranking | None = None, *, learn: Learner | None = None, **kwargs: Any) -> Cleaner:
+    """The cleaner over a data set, by its saved predictions unless a ranking or a learner is given.
 
-    `kwargs` go to `shoebox.Cleaner`: `page_size`, `who` is reviewing, and after training again the `comparison` that
-    `shoebox.compare` gives.
+    Without a ranking it appears at once, by what is known already (saved predictions, else by path), and the ranking
+    is worked out in the background, with its progress above the pictures. It then takes their place, unless somebody
+    is in the middle of a page: they press "Show the new order", or turn the page. Decisions, selection and filters
+    stay. The cell's learner is copied, so it may be trained on meanwhile. Two calls end in the same order.
+
+    Parameters
+    ----------
+    ds : Dataset
+    ranking : Ranking, optional
+        What `shoebox.rank` gave; nothing is computed then.
+    learn : Learner, optional
+        Asked about the pictures that it has not trained on, as `shoebox.rank(ds, learn)` does. On a machine with many
+        processors and many pictures that call is faster: the background loads pictures in one thread.
+    **kwargs
+        For `shoebox.Cleaner`: `page_size`, `who` is reviewing, and after training again the `comparison` that
+        `shoebox.compare` gives.
     """
+    if ranking is not None and learn is not None:
+        raise DatasetError("A ranking and a learner came; the ranking says all that is shown. Leave one of them out.")
     options: dict[str, Any] = {"estimate": review_progress, **kwargs}
-    return Cleaner(ds, rank(ds) if ranking is None else ranking, **options)
+    if ranking is not None:
+        return Cleaner(ds, ranking, **options)
+    return Cleaner(ds, **_in_the_background(ds, learn), **options)
 
 
 def evaluate(learn: Learner, ds: Dataset) -> Evaluation:
@@ -172,18 +189,64 @@ class ImageClassifierCleaner(Cleaner):
         Accepted as fastai does; every class can be chosen anyway and the pictures have one size.
     max_n : int
         Pictures per page; unlike fastai's, further pages follow.
+
+    The first page appears before the learner has been asked, as with `shoebox.clean`; `.fns`, `.delete()` and
+    `.change()` wait for the final order, so that the places they speak of never change.
     """
 
     def __init__(self, learn: Learner, opts: Sequence[str] = (), height: int = 128, width: int = 256,
                  max_n: int = 30) -> None:
         ds = Dataset(_folder_of(learn))
-        super().__init__(ds, rank(ds, learn), page_size=max_n, estimate=review_progress)
+        super().__init__(ds, **_in_the_background(ds, learn), page_size=max_n, estimate=review_progress)
 
 
-def _predictions(learn: Learner, ds: Dataset, *, final: bool = False) -> Predictions:
+def _in_the_background(ds: Dataset, learn: Learner | None) -> dict[str, Any]:
+    """For `Cleaner`: the final ranking where it is there in a moment; else an order to begin with, and the work."""
+    saved, reason = _saved(ds)
+    asked = None
+    if learn is not None:
+        from shoebox.training import predictions_later
+
+        asked = predictions_later(learn, ds)
+    about = saved.about if asked is None and saved else asked.about if asked else {}
+    note = _note(about, asked is not None or saved is None or saved.out_of_sample)
+    if note:
+        warnings.warn(note, ShoeboxWarning, stacklevel=3)
+
+    def work(tell: Tell) -> Ranking:
+        trained = (saved, reason) if asked is None else _asked(ds, asked.compute(partial(tell, _ASKING)))
+        return _ranked(ds, *trained, progress=partial(tell, _COMPARING))
+
+    classes_to_rank(_to_rank(ds))
+    later = Later(work)
+    if later.start(patience_s=_PATIENCE_S if asked is None or asked.at_hand else 0):
+        later.raise_error()
+        return {"ranking": later.result}
+    return {"ranking": first_order(_to_rank(ds), saved), "later": later}
+
+
+def _predictions(learn: Learner, ds: Dataset, **kwargs: bool) -> Predictions:
     from shoebox.training import predictions_of
 
-    return predictions_of(learn, ds, final=final)
+    return predictions_of(learn, ds, **kwargs)
+
+
+def _to_rank(ds: Dataset) -> list[ImageRecord]:
+    return [record for record in ds.images if record.side != "test"]
+
+
+def _ranked(ds: Dataset, trained: Predictions | None, reason: str, *, backbone: Backbone | None = None,
+            thresholds: Thresholds | None = None, progress: Progress) -> Ranking:
+    records = _to_rank(ds)
+    features, features_reason = _features(ds, records, backbone, progress)
+    ranking = rank_pictures(records, features, _Regression(ds), features_reason=features_reason, trained=trained,
+                            trained_reason=reason, skipped=ds.report.skipped, thresholds=thresholds)
+    ranking.note = _note(trained.about, trained.out_of_sample) if trained else ""
+    return ranking
+
+
+def _note(about: Mapping[str, Any], out_of_sample: bool = True) -> str:
+    return "" if out_of_sample and not int(about.get("left_out", 0)) else _NO_RECORDER
 
 
 def _features(ds: Dataset, records: Sequence[ImageRecord], backbone: Backbone | None,
@@ -205,9 +268,8 @@ def _features(ds: Dataset, records: Sequence[ImageRecord], backbone: Backbone | 
     return kept, f"on outlines and colours, which need no download; {why}"
 
 
-def _asked(learn: Learner, ds: Dataset) -> tuple[Predictions, str]:
-    """What this learner says, saved for the next time, and a reason for the lanes."""
-    trained = _predictions(learn, ds)
+def _asked(ds: Dataset, trained: Predictions) -> tuple[Predictions, str]:
+    """What a learner says, saved for the next time, and a reason for the lanes."""
     ds.save_predictions(trained)
     return trained, f"of this learner, {trained.about.get('epochs', 0)} epochs recorded"
 

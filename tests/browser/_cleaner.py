@@ -28,6 +28,10 @@ def card(page: Page, place: int, written: str = "") -> Locator:
         page.locator(".sbx-place")))
 
 
-def ready(where: Page, **data: int) -> None:
+def ready(where: Page, *, is_final: bool = True, **data: int) -> None:
+    """Everything in the window is drawn, and in the final order if `is_final`."""
+    if is_final:
+        where.locator(".sbx-cleaner .sbx-ordering").and_(where.locator("[hidden]")).wait_for(
+            state="attached", timeout=60_000)
     wanted = "".join(f'[data-{name}="{value}"]' for name, value in data.items())
     where.locator(f'.sbx-cleaner[data-state="ready"]{wanted}').wait_for(timeout=60_000)

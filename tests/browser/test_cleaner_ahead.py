@@ -44,7 +44,7 @@ def first(alone: Page, tmp_path: Path) -> str:
 
 def rest(page: Page) -> None:
     """Time enough to look ahead, and for what comes then."""
-    for _ in range(4):
+    for _ in range(8):
         page.clock.run_for(400)
 
 

@@ -178,6 +178,8 @@ def test_kinds_without_a_suggestion_and_their_evidence(alone: Page, tmp_path: Pa
     expect(own).to_have_accessible_name(re.compile("^Given (cat|dog); duplicate; undecided$"))
     expect(own).to_contain_text("duplicate")
     expect(own.get_by_role("button", name="Accept")).to_have_count(0)
+    ready(alone)
+    alone.clock.run_for(200)  # who scrolls past asks for none
     ask = next(wish for wish in alone.evaluate("kernel.live.sent") if wish["kind"] == "strips")
     assert ask["paths"] == ["cat/x.jpg"]
     alone.evaluate("""([id, picture]) => kernel.hear("msg:custom",

@@ -4,6 +4,7 @@ import { test } from "node:test";
 
 import { KEYS, accepted, chosen, labelKeys, matching, moved, nextOpen, wishOf } from "./cleaner/keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./cleaner/layout.js";
+import { howFar } from "./cleaner/ordering.js";
 import { createPages } from "./cleaner/pages.js";
 import { neighbours, stateOf, viewOf, wishedView } from "./cleaner/views.js";
 import { agrees, counted, fileName, kindWords, number, percent } from "./cleaner/words.js";
@@ -173,4 +174,17 @@ test("a decision is drawn from its answer, and other pages are asked for again w
   await new Promise(setImmediate);
   assert.deepEqual(asked, [1, 1, 1], "and at once when places have changed");
   own.abort();
+});
+
+test("how far a ranking is stands in words as soon as it is known", () => {
+  assert.equal(howFar({ done: 0, total: 0 }), "");
+  assert.equal(howFar({ state: "ready" }), "");
+  assert.equal(howFar({ done: 0, total: 12 }), "0 of 12");
+  assert.equal(howFar({ done: 1280, total: 1600 }), "1\u202f280 of 1\u202f600");
+});
+
+test("what was seen ahead in another order is not fresh", () => {
+  const counts = { total: 5, decided: 1, gone: 0 };
+  assert.equal(stateOf({ line: 3, order: 0, counts }), stateOf({ line: 3, order: 0, counts: { ...counts } }));
+  assert.notEqual(stateOf({ line: 3, order: 0, counts }), stateOf({ line: 3, order: 1, counts }));
 });

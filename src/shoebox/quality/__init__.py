@@ -4,6 +4,7 @@
 what they say into words; `_rank_pictures` brings everything into one `Ranking`. Needs numpy only.
 """
 
+from shoebox.quality._first_order import classes_to_rank, first_order
 from shoebox.quality._label_issues import rank_predictions
 from shoebox.quality._label_scores import label_quality_scores, log_odds_margin
 from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, in_class_order
@@ -27,8 +28,10 @@ __all__ = [
     "ReviewProgress",
     "Thresholds",
     "checked_probabilities",
+    "classes_to_rank",
     "combine_lanes",
     "find_neighbours",
+    "first_order",
     "in_class_order",
     "label_quality_scores",
     "log_odds_margin",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shoebox.data import ImageRecord, Predictions, Skipped
 from shoebox.errors import PredictionsError
+from shoebox.quality._first_order import classes_to_rank
 from shoebox.quality._label_issues import aligned_rows, conflict_issues, label_issues, labels_of
 from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, trained_weight, without_opinion
 from shoebox.quality._neighbours import (
@@ -66,10 +67,7 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
         Fewer than two classes, `features` that do not fit, or a `trained` that does not know a class.
     """
     thresholds = thresholds or Thresholds()
-    classes = sorted({record.label for record in records})
-    if len(classes) < 2:
-        raise PredictionsError(f"There are {len(records)} pictures of {len(classes)} class; a wrong label needs at "
-                               "least 2. Put pictures into two class folders or more.")
+    classes = classes_to_rank(records)
     if len(features) != len(records):
         raise PredictionsError(f"{len(features)} rows of features came for {len(records)} pictures. Rank again.")
     labels, groups = labels_of(records, classes), _group_numbers(records)

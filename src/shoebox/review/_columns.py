@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shoebox.types import DecisionKind, Issue
 
-__all__ = ["DECIDED", "STALE", "STATES", "Columns", "Standing", "gone_of", "label_score", "state_of", "states_of"]
+__all__ = ["DECIDED", "STALE", "STATES", "Columns", "Standing", "gone_of", "state_of", "states_of"]
 
 STATES: Final = ("undecided", "stale", *get_args(DecisionKind))
 STALE: Final = 1
@@ -40,6 +40,10 @@ class Columns:
     paths : tuple of str
     issues : tuple of tuple of Issue
         What is written about each picture, worst first.
+    first : tuple of Issue
+        The first of these.
+    scores : NDArray of float64
+        How little is believed of each given label, 0 to 1, lower is worse.
     labels, suggestions, sources, kinds : tuple of str
         The names behind the codes in `given`, `suggested` and `source` (int32, one per picture) and behind the
         rows of `has` (bool, kinds x pictures). The empty suggestion and source mean that there is none.
@@ -55,7 +59,8 @@ class Columns:
         self.paths = tuple(pictures)
         self.place = {path: place for place, path in enumerate(self.paths)}
         self.issues = tuple(tuple(own) for own in pictures.values())
-        first = [own[0] for own in self.issues]
+        self.first = first = tuple(own[0] for own in self.issues)
+        self.scores = np.asarray([_label_score(own) for own in self.issues], np.float64)
         self.labels, self.given = _coded([issue.given_label for issue in first])
         self.suggestions, self.suggested = _coded([issue.suggested_label or "" for issue in first])
         known = source_of or {}
@@ -92,16 +97,15 @@ def state_of(issue: Issue, decision: Standing | None) -> int:
     return STATES.index(decision.kind) if decision.image_id == issue.image_id else STALE
 
 
-def label_score(issues: Sequence[Issue]) -> float:
-    """How little is believed of a picture's given label, 0 to 1, lower is worse."""
-    return next((issue.score for issue in issues if issue.kind == "label"), issues[0].score)
-
-
 def gone_of(columns: Columns, paths: Collection[str]) -> NDArray[np.bool_]:
     """Where the pictures with these paths stand."""
     gone = np.zeros(len(columns), bool)
     gone[[columns.place[path] for path in paths if path in columns.place]] = True
     return gone
+
+
+def _label_score(issues: Sequence[Issue]) -> float:
+    return next((issue.score for issue in issues if issue.kind == "label"), issues[0].score)
 
 
 def _coded(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int32]]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from shoebox.data import ApplyResult, Choice, Dataset, Decision, Plan, Progress
 from shoebox.errors import DatasetError, ShoeboxError
 from shoebox.review._close_look import CloseLook, close_look
-from shoebox.review._columns import DECIDED, STATES, Columns, gone_of, label_score, state_of
+from shoebox.review._columns import DECIDED, STATES, Columns, gone_of, state_of
 from shoebox.review._files import absent, site_of
-from shoebox.review._session import Item, Snapshot, View, item_at, items_of, matrix, queue_of, show
+from shoebox.review._session import Item, Snapshot, View, accepted, item_at, items_of, matrix, queue_of, show
 from shoebox.review._summary import PlanSummary, summarise
 from shoebox.types import DecisionKind, Issue
 
@@ -45,45 +45,58 @@ class Review:
     view : View
         What is shown now.
     issues : tuple of Issue
-        The first issue of each picture; places in it never change.
+        The first issue of each picture; places in it change with `adopt` alone.
     labels, suggestions, kinds, sources : tuple of str
         What the view can be filtered by.
     classes : tuple of str
         Everything that can be chosen as a label.
     queue_number : int
         Grows when a picture of the queue changes its place, enters or leaves.
+    order : int
+        How many rankings were adopted.
     """
 
     def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24, who: str = "") -> None:
         self._ds = ds
         self.who = who
         self.view = View(page_size=page_size)
-        sources = getattr(ds, "sources", {})
-        self._columns = Columns(ranking, {image_id: site_of(records) for image_id, records in sources.items()})
-        self.issues = tuple(own[0] for own in self._columns.issues)
-        self.labels, self.suggestions = self._columns.labels, self._columns.suggestions
-        self.kinds, self.sources = self._columns.kinds, self._columns.sources
-        self.classes = tuple(sorted({*ds.classes, *self.labels, *self.suggestions} - {""}))
-        self._gone = absent(ds, self.issues)
-        self._gone_mask = gone_of(self._columns, self._gone)
         self._applied: frozenset[str] = frozenset()
         self._settled: dict[str, tuple[int, bool]] = {}  # what an apply of this review has moved: number, problem
-        self._scores = np.asarray([label_score(own) for own in self._columns.issues], np.float64)
-        self._states = np.zeros(len(self._columns), np.int8)
-        self._stands: dict[str, Decision] = {}
-        self._read = 0
-        self._queue = np.zeros(0, np.intp)
-        self.queue_number = 0
+        self.queue_number = self.order = 0
         self._lock = threading.RLock()
         self._own: set[int] = set()
         self._steps: list[tuple[int, ...]] = []  # what this review decided, step by step
         self._undone: list[tuple[int, ...]] = []
-        self.catch_up()
+        self._take(ranking)
         self._began = self._read
+
+    def _take(self, ranking: Sequence[Issue]) -> None:
+        sources = getattr(self._ds, "sources", {})
+        self._columns = Columns(ranking, {image_id: site_of(records) for image_id, records in sources.items()})
+        self.issues = self._columns.first
+        self.labels, self.suggestions = self._columns.labels, self._columns.suggestions
+        self.kinds, self.sources = self._columns.kinds, self._columns.sources
+        self.classes = tuple(sorted({*self._ds.classes, *self.labels, *self.suggestions} - {""}))
+        self._gone = absent(self._ds, self.issues)
+        self._gone_mask = gone_of(self._columns, self._gone)
+        self._states = np.zeros(len(self._columns), np.int8)
+        self._stands: dict[str, Decision] = {}
+        self._read = 0
+        self._queue = np.zeros(0, np.intp)
+        self.catch_up()
+
+    def adopt(self, ranking: Sequence[Issue]) -> None:
+        """Go on with another ranking, from its first page. Decisions, filters and what can be undone stay."""
+        with self._lock:
+            self._take(ranking)
+            self.order += 1
+            self.queue_number += 1  # even where the same places are shown: other pictures stand there
+            self.view = replace(self.view, page=0)
+            self.__dict__.pop("fns", None)
 
     @cached_property
     def fns(self) -> list[Path]:
-        """Absolute paths in the order of the ranking; the list never changes."""
+        """Absolute paths in the order of the ranking; the list changes with `adopt` alone."""
         return [self._ds.root / issue.path for issue in self.issues]
 
     @property
@@ -240,7 +253,7 @@ class Review:
         with self._lock:
             moved = gone_of(self._columns, self._applied)
             kept = ~self._gone_mask | moved
-            verdicts = dict(self._settled)
+            verdicts = {path: verdict for path, verdict in self._settled.items() if path in self}
             for path, decision in self._stands.items():
                 place = self._columns.place[path]
                 if decision.kind != "unsure" and self._states[place] >= DECIDED and kept[place]:
@@ -248,7 +261,7 @@ class Review:
             order = sorted((seq, self._columns.place[path], problem) for path, (seq, problem) in verdicts.items())
             numbers = np.cumsum(kept) - 1
             places = np.asarray([place for _, place, _ in order], np.intp)
-            return [problem for *_, problem in order], numbers[places], self._scores[kept]
+            return [problem for *_, problem in order], numbers[places], self._columns.scores[kept]
 
     def thumbnails(self, paths: Collection[str]) -> dict[str, bytes]:
         """JPEG per path, at most 256 pixels a side, as the scan drew it; empty for one that cannot be opened."""
@@ -340,10 +353,3 @@ class Review:
             return self._ds.thumbnails([path])[path]
         except (ShoeboxError, OSError):
             return b""
-
-
-def accepted(issue: Issue) -> tuple[DecisionKind, str | None]:
-    """What accepting the suggestion decides: a keep where there is none, or where it is the given label."""
-    if issue.suggested_label and issue.suggested_label != issue.given_label:
-        return "relabel", issue.suggested_label
-    return "keep", None

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from shoebox.review._columns import DECIDED, STALE, STATES, Columns, Standing, gone_of, states_of
 from shoebox.types import DecisionKind, Issue, Side
 
-__all__ = ["ClassCount", "Counts", "Item", "Share", "Snapshot", "Status", "View", "as_rows", "item_at", "items_of",
-           "matrix", "page_of", "queue_of", "show", "snapshot"]
+__all__ = ["ClassCount", "Counts", "Item", "Share", "Snapshot", "Status", "View", "accepted", "as_rows",
+           "item_at", "items_of", "matrix", "page_of", "queue_of", "show", "snapshot"]
 
 Status = Literal["all", "undecided", "decided"]
 
@@ -283,3 +283,10 @@ def item_at(columns: Columns, place: int, decision: Standing | None, kind: str |
         stale=decision is not None and decision.image_id != issue.image_id, seq=getattr(decision, "seq", 0),
         who=getattr(decision, "who", ""), kind=issue.kind, kinds=kinds,
         evidence=issue.evidence or next((other.evidence for other in own if other.evidence), ()))
+
+
+def accepted(issue: Issue) -> tuple[DecisionKind, str | None]:
+    """What accepting the suggestion decides: a keep where there is none, or where it is the given label."""
+    if issue.suggested_label and issue.suggested_label != issue.given_label:
+        return "relabel", issue.suggested_label
+    return "keep", None

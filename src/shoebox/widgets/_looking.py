@@ -31,7 +31,8 @@ def looking(review: Review) -> dict[str, Handler]:
         shown, line = review.glance(wished_view(review, request))
         paths = [item.path for item in shown.items] if request.fields.get("pictures", True) is True else []
         thumbnails = review.thumbnails(paths)
-        return Reply({"glance": {**shown.as_json(), "line": line}}, [thumbnails[path] for path in paths])
+        return Reply({"glance": {**shown.as_json(), "line": line, "order": review.order}},
+                     [thumbnails[path] for path in paths])
 
     def strips(request: Request) -> Reply:
         paths = [path for path in _texts(request, "paths", MAX_STRIP) if review.has_picture(path)]

@@ -15,12 +15,15 @@ from shoebox.data import ApplyResult, ConflictError, Dataset, Decision, Plan
 from shoebox.errors import DatasetError
 from shoebox.review import Review, as_rows
 from shoebox.types import DecisionKind, Issue
+from shoebox.widgets._later import Later, Tell
 from shoebox.widgets._looking import known_path, known_paths, looking, wished_view
 from shoebox.widgets._messages import Desk, Reply, Request
 from shoebox.widgets._modules import join_modules, join_styles
+from shoebox.widgets._ordering import Ordering
+from shoebox.widgets._telling import compared, told
 from shoebox.widgets._watch import Watch
 
-__all__ = ["Cleaner"]
+__all__ = ["Cleaner", "Later", "Tell"]
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MAX_NAME_CHARS = 80
@@ -52,12 +55,15 @@ class Cleaner(anywidget.AnyWidget):
     estimate : callable, optional
         From the three parts of `Review.outcome()` to what was found and is probably left; its text stands above the
         grid. `shoebox.clean` gives `shoebox.quality.review_progress`.
+    later : Later, optional
+        A better ranking of the same pictures that is being made. The page shows how far it is, and goes over to it
+        when nobody is in the middle of a page, or when somebody asks for it. `close` gives it up.
 
     Attributes
     ----------
     snapshot : dict
         What the page shows: items, counts, classes, filters and page, as `shoebox.review.Snapshot`; `queue` grows
-        when pictures enter, leave or move.
+        when pictures enter, leave or move, `order` when another ranking takes the place of the first.
     thumbnails : dict[str, bytes]
         JPEGs of the pictures on the page, by path; empty for one that cannot be opened.
     classes : list[str]
@@ -68,6 +74,8 @@ class Cleaner(anywidget.AnyWidget):
         Accuracy before and after a retraining, each with its interval.
     progress : list[int]
         While files move: done and total. Else empty.
+    ordering : dict
+        While a better ranking is made, or waits to be shown, or failed: `state` and `sentence`. Else empty.
     notice : str
         What a person should know; empty when all is well.
 
@@ -88,32 +96,47 @@ class Cleaner(anywidget.AnyWidget):
     progress = traitlets.List(traitlets.Int()).tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
     comparison = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    ordering = traitlets.Dict().tag(sync=True)
 
+    _ordering: Ordering | None = None
     _watch: Watch | None = None  # stays so when the making fails; `close` is called even then
 
     def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24, who: str = "",
-                 comparison: Any = None, estimate: Estimate | None = None) -> None:
-        self._review = Review(ds, ranking, page_size=page_size, who=who)
+                 comparison: Any = None, estimate: Estimate | None = None,
+                 later: Later[Sequence[Issue]] | None = None) -> None:
+        try:
+            self._review = Review(ds, ranking, page_size=page_size, who=who)
+        except BaseException:
+            if later is not None:
+                later.stop()
+            raise
+        self._ordering = Ordering(self._review, later, self._show_ordering)
         self._estimate = estimate
         self._revision = 0
         self._told_at = 0.0
         self._lock = threading.RLock()
         super().__init__(classes=list(self._review.classes),
-                         comparison=None if comparison is None else _compared(comparison))
+                         comparison=None if comparison is None else compared(comparison))
         self._refresh()
         self._watch = Watch(self._catch_up)
         self._desk = Desk({"decide": self._on_decide, "decide_many": self._on_decide_many, "undo": self._on_undo,
                            "redo": self._on_redo, "view": self._on_view, "watch": self._on_watch,
-                           "plan": self._on_plan, "cancel": self._on_cancel, "apply": self._on_apply,
-                           "undo_apply": self._on_undo_apply, **looking(self._review)})
+                           "adopt": self._on_adopt, "plan": self._on_plan, "cancel": self._on_cancel,
+                           "apply": self._on_apply, "undo_apply": self._on_undo_apply, **looking(self._review)})
         self._desk.attach(self)
+        self._ordering.begin()
 
     def __repr__(self) -> str:
         return f"Cleaner({self._counts.total} pictures, {self._counts.decided} decided)"
 
     @property
     def fns(self) -> list[pathlib.Path]:
-        """Absolute paths in the order of the ranking; the list never changes while this cleaner lives."""
+        """Absolute paths in the order of the final ranking; the list never changes while this cleaner lives.
+
+        This, `delete` and `change` wait for a ranking that is still being made, and show it. Where it failed, the
+        order that is shown is the final one.
+        """
+        self.wait(must_succeed=False)
         return self._review.fns
 
     @property
@@ -121,12 +144,26 @@ class Cleaner(anywidget.AnyWidget):
         """This widget: fastai keeps its own under this name."""
         return self
 
+    def wait(self, timeout_s: float | None = None, *, must_succeed: bool = True) -> bool:
+        """Wait until the order is final, and show it; False when `timeout_s` passed, or `close` came, before.
+
+        An interrupt ends the waiting; the ranking goes on. Raises what made the ranking fail, if it `must_succeed`.
+        """
+        if self._ordering is None or not self._ordering.wait(timeout_s):
+            return False
+        if must_succeed:
+            self._ordering.raise_error()
+        self._adopt()
+        return True
+
     def delete(self) -> list[int]:
         """Places in `fns` of the pictures decided `remove` that are still there."""
+        self.wait(must_succeed=False)
         return [index for index, _ in self._review.standing("remove")]
 
     def change(self) -> list[tuple[int, str]]:
         """(place in `fns`, new label) of the pictures decided `relabel` that are still there."""
+        self.wait(must_succeed=False)
         return [(index, label) for index, label in self._review.standing("relabel")
                 if label is not None and label != self._review.issues[index].given_label]
 
@@ -164,7 +201,9 @@ class Cleaner(anywidget.AnyWidget):
         return self._move(lambda: self._review.undo_apply(progress=self._tell))
 
     def close(self) -> None:
-        """End the widget. Decisions stay in the catalog."""
+        """End the widget, and a ranking in the making. Decisions stay in the catalog."""
+        if self._ordering is not None:
+            self._ordering.stop()
         if self._watch is not None:
             self._watch.stop()
         super().close()
@@ -178,11 +217,23 @@ class Cleaner(anywidget.AnyWidget):
             self.notice = self._review.notice
             self.thumbnails = self._review.thumbnails([item.path for item in shown.items])
             self.snapshot = {**shown.as_json(), "revision": self._revision, "queue": self._review.queue_number,
-                             "line": self._review.last_line,
-                             "found": self._found()}
+                             "order": self._review.order, "line": self._review.last_line, "found": self._found()}
+
+    def _show_ordering(self, state: dict[str, Any]) -> None:
+        with self._lock:
+            self.ordering = state
+
+    def _adopt(self) -> None:
+        """Go over to the final order if it is there."""
+        with self._lock:
+            if self._ordering is not None and self._ordering.adopt():
+                self.classes = list(self._review.classes)
+                self._refresh()
 
     def _found(self) -> dict[str, str] | None:
-        """What the review has brought so far, in a sentence; None before the first decision."""
+        """What the review has brought so far, in a sentence; None before the first decision and the final order."""
+        if self._ordering is not None and not self._ordering.is_final:
+            return None
         problems, places, scores = self._review.outcome()
         if self._estimate is None or not problems:
             return None
@@ -230,7 +281,7 @@ class Cleaner(anywidget.AnyWidget):
                                                 who=who, same_step=request.fields.get("step") is True, **seen)
             except ConflictError as error:
                 self._refresh()
-                return self._reply(conflict=[_told(decision) for decision in error.standing], error=str(error))
+                return self._reply(conflict=[told(decision) for decision in error.standing], error=str(error))
             self._refresh()
         return self._reply(decided=len(decisions), rows=self._rows(decisions))
 
@@ -251,11 +302,19 @@ class Cleaner(anywidget.AnyWidget):
     def _on_watch(self, request: Request) -> Reply:
         if self._watch is not None:
             self._watch.renew()
+        if self._ordering is not None:
+            self._ordering.seen()
         self._catch_up()
+        return self._reply()
+
+    def _on_adopt(self, request: Request) -> Reply:
+        self._adopt()
         return self._reply()
 
     def _on_view(self, request: Request) -> Reply:
         with self._lock:
+            if request.fields.get("adopt") is True:
+                self._adopt()
             self._review.view = wished_view(self._review, request)
             self._refresh()
         return self._reply()
@@ -287,15 +346,3 @@ class Cleaner(anywidget.AnyWidget):
 
     def _reply(self, **fields: Any) -> Reply:
         return Reply({**fields, "revision": self._revision})
-
-
-def _told(decision: Decision) -> dict[str, Any]:
-    return {"path": decision.path, "kind": decision.kind, "label": decision.label, "who": decision.who,
-            "at": decision.at, "seq": decision.seq}
-
-
-def _compared(comparison: Any) -> dict[str, Any]:
-    shares = {name: [float(getattr(comparison, name)), *map(float, getattr(comparison, f"{name}_interval"))]
-              for name in ("before", "after")}
-    return {"n": int(comparison.n), "fixed": int(comparison.fixed), "broken": int(comparison.broken),
-            "sentence": str(comparison), **shares}

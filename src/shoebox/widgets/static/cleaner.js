@@ -18,13 +18,14 @@ import { createFrame, drawComparison, drawCounts, drawPager } from "./cleaner/fr
 import { createGrid } from "./cleaner/grid.js";
 import { accepted, chosen, wishOf } from "./cleaner/keys.js";
 import { MOVE_TIMEOUT_MS, createLine } from "./cleaner/line.js";
+import { NEW_ORDER, createOrdering } from "./cleaner/ordering.js";
 import { createPanel } from "./cleaner/panel.js";
 import { createPictures } from "./cleaner/pictures.js";
 import { createPresence } from "./cleaner/presence.js";
 import { createQuestion } from "./cleaner/question.js";
 import { createSelection } from "./cleaner/selection.js";
 
-const TRAITS = ["snapshot", "thumbnails", "planned", "result", "progress", "notice", "classes", "comparison"];
+const TRAITS = ["snapshot", "thumbnails", "planned", "result", "progress", "notice", "classes", "comparison", "ordering"];
 const WALKING = ["move", "edge", "next", "previous"];
 
 /** The card or close look that holds a node, as its path. @param {Element | null} node */
@@ -55,7 +56,12 @@ function render({ model, el }) {
   const selection = createSelection(local, () => grid.drawDecisions());
   const question = createQuestion(signal);
   const presence = createPresence(frame.who, ask, signal);
+  const isUntouched = () => grid.isUntouched && !root.contains(/** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement)
+    && !local.selected.size && !local.pending.size && !panel.isOpen && !closeLook.isOpen;
+  const ordering = createOrdering(model, isUntouched, () => adopt());
+  frame.panel.before(ordering.box);
   frame.grid.before(selection.bar, question.box);
+  let drawnOrder = snapshot().order;
   let wantFocus = false;
   /** @type {string | undefined} */
   let held; // the picture on which the pointer went down
@@ -77,7 +83,10 @@ function render({ model, el }) {
     frame.notice.textContent = model.get("notice");
     frame.notice.hidden = !model.get("notice");
     panel.draw();
+    ordering.draw();
     drawPager(frame, snapshot(), grid.page);
+    if (snapshot().order !== drawnOrder) say(NEW_ORDER);
+    drawnOrder = snapshot().order;
   }
 
   const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, drawing });
@@ -87,16 +96,21 @@ function render({ model, el }) {
   async function view(wish) {
     try {
       selection.clear();
-      await ahead.turn(wish);
-      say("");
+      const adopts = ordering.isReady;
+      await ahead.turn(adopts ? { ...wish, adopt: true } : wish);
+      say(adopts ? NEW_ORDER : "");
     } catch (error) {
       complain(error, "The page was not turned");
       drawCounts(frame, snapshot(), model.get("classes")); // a select that was changed in vain shows again what is so
     }
   }
 
+  /** Go over to the new order, from its first page. */
+  const adopt = () => { ask("adopt").catch((error) => complain(error, "The new order cannot be shown")); };
+
   /** @param {number} step */
   function turnPage(step) {
+    if (ordering.isReady) return adopt();
     const to = grid.page + step;
     if (to < 0 || to >= snapshot().pages) return say(step > 0 ? "This is the last page." : "This is the first page.");
     grid.turnTo(to, wantFocus || grid.hasFocus());
@@ -229,6 +243,10 @@ function render({ model, el }) {
     next: () => { turnPage(1); },
     previous: () => { turnPage(-1); },
     filter: () => frame.label.focus(),
+    adopt: () => {
+      wantFocus = true;
+      adopt();
+    },
     help: () => {
       expected = 0;
       panel.toggleHelp();

@@ -39,7 +39,9 @@ export function createAhead(model, ask, pictures, changed, signal) {
     glances.delete(view);
     if (isWhole(glance)) glances.set(view, glance);
     for (const old of [...glances.keys()].slice(0, -KEPT_GLANCES)) glances.delete(old);
-    pictures.keep("ahead", [...glances.values()].flatMap(({ items }) => items.map((item) => item.image_id)));
+    const ids = [...glances.values()].flatMap(({ items }) => items.map((item) => item.image_id));
+    pictures.keep("ahead", ids);
+    pictures.open(ids);
   }
 
   async function fetchNext() {
@@ -77,7 +79,7 @@ export function createAhead(model, ask, pictures, changed, signal) {
     async turn(wish) {
       const mine = (asked += 1);
       const answer = ask("view", wish);
-      const glance = wish.page === 0 ? glances.get(wishedView(told(), wish)) : undefined;
+      const glance = wish.page === 0 && !wish.adopt ? glances.get(wishedView(told(), wish)) : undefined;
       if (glance && isFresh(glance)) {
         const { queue, found, revision } = told();
         shown = { ...glance, queue, found, revision };

@@ -109,6 +109,7 @@ export function createCard() {
     remove() {
       row.remove();
       image?.remove();
+      strip.replaceChildren();
       setTab(false);
     },
     /** @param {boolean} selected */

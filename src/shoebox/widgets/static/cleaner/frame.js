@@ -104,17 +104,9 @@ export function drawComparison(frame, comparison) {
   else if (!comparison) frame.comparison.replaceChildren();
 }
 
-/**
- * Progress, legend and filters from the counts.
- * @param {ReturnType<typeof createFrame>} frame
- * @param {Snapshot} snapshot
- * @param {string[]} classes
- */
-export function drawCounts(frame, snapshot, classes) {
-  const { counts } = snapshot;
-  frame.decided.textContent = `${number(counts.decided)} of ${number(counts.total)} decided`;
-  frame.meter.setAttribute("aria-valuenow", String(counts.decided));
-  frame.meter.setAttribute("aria-valuemax", String(counts.total));
+/** @param {ReturnType<typeof createFrame>} frame @param {import("./words.js").Counts} counts */
+function drawLegend(frame, counts) {
+  frame.legend.dataset.counts = JSON.stringify(counts);
   const kinds = /** @type {Kind[]} */ (["keep", "relabel", "remove", "unsure"]);
   frame.meter.replaceChildren(...kinds.map((kind) => {
     const part = element("span", "sbx-part", "", { "data-kind": kind });
@@ -126,6 +118,20 @@ export function drawCounts(frame, snapshot, classes) {
     entry.append(icon(kind), words(`${number(counts[kind])} ${WORDS[kind]}`));
     return entry;
   }));
+}
+
+/**
+ * Progress, legend and filters from the counts.
+ * @param {ReturnType<typeof createFrame>} frame
+ * @param {Snapshot} snapshot
+ * @param {string[]} classes
+ */
+export function drawCounts(frame, snapshot, classes) {
+  const { counts } = snapshot;
+  frame.decided.textContent = `${number(counts.decided)} of ${number(counts.total)} decided`;
+  frame.meter.setAttribute("aria-valuenow", String(counts.decided));
+  frame.meter.setAttribute("aria-valuemax", String(counts.total));
+  if (frame.legend.dataset.counts !== JSON.stringify(counts)) drawLegend(frame, counts); // a scroll makes no new nodes
   const moves = counts.relabel + counts.remove;
   frame.apply.lastChild?.replaceWith(words(moves ? `Apply ${number(moves)} …` : "Apply …"));
   setOptions(frame.label, [{ value: "", text: "All classes" }, ...snapshot.classes.map(({ label, total, decided }) => (

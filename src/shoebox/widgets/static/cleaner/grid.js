@@ -19,6 +19,7 @@ import { viewOf } from "./views.js";
 import { undecided } from "./words.js";
 
 const PAGE_FOLLOWS_MS = 200; // after the last scroll
+const PAUSE_MS = 120; // on a window, before what is not seen in it is fetched: who scrolls past needs none of it
 const SPARE_CARDS = 100;
 
 /**
@@ -36,7 +37,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   const space = grid.appendChild(document.createElement("div"));
   space.className = "sbx-space";
   space.setAttribute("role", "presentation");
-  const pages = createPages(ask, pictures, (one) => { if (visiblePages().includes(one)) drawWindow(); }, () => root.dataset.state === "ready" && settled(), signal);
+  const came = (/** @type {number} */ one) => (visiblePages().includes(one) ? drawWindow() : pictures.open(pages.ids()));
+  const pages = createPages(ask, pictures, came, () => root.dataset.state === "ready" && settled(), signal);
   const strips = createStrips(ask, signal);
   /** @type {Map<number, ReturnType<typeof createCard>>} */
   const cards = new Map(); // by the picture's place in the ranking
@@ -46,11 +48,13 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   let place = 0; // and where it stands in the queue
   let page = 0; // that a person looks at
   let drawnView = "";
+  let drawnOrder = 0;
   let columns = 1;
   let cell = 150;
   let row = 280;
   let wanted = -1; // place to focus as soon as its picture is here
   let timer = 0;
+  let resting = 0;
   let turn = 0;
   let seenFrom = { top: 0, height: 0 }; // the window; asking the page for it costs a layout
   /** @type {number[]} */
@@ -152,7 +156,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   function chooseCurrent(/** @type {Snapshot} */ now, /** @type {boolean} */ fresh) {
     const known = pages.placeOf(current);
     const start = now.page * now.page_size;
-    if (known >= 0 && !fresh) place = known;
+    if (known >= 0 && (!fresh || hasFocus())) place = known;
     else if (fresh) place = start + Math.max(0, now.items.findIndex(undecided));
     else place = Math.max(0, Math.min(place, count() - 1));
     current = pages.item(place)?.path ?? "";
@@ -172,9 +176,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     const done = () => {
       if (mine !== turn || signal.aborted) return;
       root.dataset.state = "ready";
-      strips.fill([...cards.values()]);
-      const last = snapshot().pages - 1;
-      pages.want([...new Set([...visiblePages(), Math.min(page + 1, last), Math.max(page - 1, 0)])]); // ahead of the person
+      resting ||= window.setTimeout(lookAround, PAUSE_MS);
     };
     root.dataset.page = String(page);
     root.dataset.revision = String(revision);
@@ -182,6 +184,16 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     root.dataset.state = "loading";
     if (!missing) Promise.all(opening).then(done);
     return undefined;
+  }
+
+  /** What explains the cards, and the pages ahead of the person. */
+  function lookAround() {
+    resting = 0;
+    if (root.dataset.state !== "ready") return; // it begins anew when the window is drawn
+    strips.fill([...cards.values()]);
+    pictures.open(pages.ids());
+    const last = snapshot().pages - 1;
+    pages.want([...new Set([...visiblePages(), Math.min(page + 1, last), Math.max(page - 1, 0)])]);
   }
 
   /** @param {number} top */
@@ -235,6 +247,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     const before = seenFrom.top;
     lookAgain();
     if (seenFrom.top === before) return; // a scroll of our own, drawn already
+    clearTimeout(resting);
+    resting = 0;
     const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size: snapshot().page_size });
     if (now !== page) lookAt(now);
     drawWindow();
@@ -250,12 +264,15 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   signal.addEventListener("abort", () => {
     observer.disconnect();
     clearTimeout(timer);
+    clearTimeout(resting);
   });
 
   return {
     hasFocus,
     focus,
     get page() { return page; },
+    /** Whether a person has not scrolled, turned, or come near with a pointer. */
+    get isUntouched() { return page === 0 && grid.scrollTop === 0 && !grid.matches(":hover"); },
     get currentPath() { return current; },
     /** @param {boolean} [scroll] */
     focusCurrent: (scroll = true) => focus(current, scroll),
@@ -273,7 +290,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const now = snapshot();
       const had = hasFocus();
       const view = viewOf(now);
-      const fresh = view !== drawnView;
+      const fresh = view !== drawnView || now.order !== drawnOrder;
       if (fresh) pages.clear();
       pages.take(now, thumbnails());
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
@@ -284,6 +301,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
         scrollTo(Math.floor((page * now.page_size) / columns) * row);
       }
       drawnView = view;
+      drawnOrder = now.order;
       chooseCurrent(now, fresh);
       drawWindow();
       if (wantFocus || (had && !hasFocus())) focus(current, wantFocus);

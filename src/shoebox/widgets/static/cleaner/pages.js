@@ -38,11 +38,13 @@ export function createPages(ask, pictures, changed, settled, signal) {
   /** @param {Item[]} items */
   const drawable = (items) => items.every((item) => pictures.has(item.image_id));
 
+  const ids = () => [...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id));
+
   function forget() {
     const low = Math.min(...wanted) - NEAR_PAGES;
     const high = Math.max(...wanted) + NEAR_PAGES;
     for (const page of [...pages.keys()]) if (page < low || page > high) pages.delete(page);
-    pictures.keep("pages", [...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id)));
+    pictures.keep("pages", ids());
   }
 
   /**
@@ -84,6 +86,8 @@ export function createPages(ask, pictures, changed, settled, signal) {
   signal.addEventListener("abort", () => clearTimeout(resting));
 
   return {
+    /** The image ids of all that is here. */
+    ids,
     /** What the kernel says of the page that it knows. @param {Snapshot} now @param {Record<string, DataView>} thumbnails */
     take(now, thumbnails) {
       size = now.page_size;

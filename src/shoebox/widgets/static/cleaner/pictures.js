@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Thumbnails by image id, opened ahead: a card that is drawn later has its picture at once.
+ * Thumbnails by image id. What is near a person who stays is opened ahead, so that a card that is drawn later has its
+ * picture at once; of what somebody scrolls past, only what is seen is opened.
  */
 
 import { createUrls } from "./urls.js";
@@ -14,23 +15,28 @@ export function createPictures(signal) {
   /** @type {Map<string, string[]>} */
   const wanted = new Map(); // by who wants them
 
+  /** @param {string} key */
+  function open(key) {
+    if (pictures.has(key) || !urls.has(key)) return;
+    const image = element("img", "", "", { src: urls.of(key), draggable: "false" });
+    const picture = { image, opened: /** @type {Promise<void> | null} */ (null) };
+    const done = () => { picture.opened = null; };
+    picture.opened = image.decode().then(done, done); // one that cannot be opened is shown as such
+    pictures.set(key, picture);
+  }
+
   return {
     /** @param {string} key @param {DataView | undefined} bytes */
-    add(key, bytes) {
-      urls.add(key, bytes);
-      if (pictures.has(key) || !urls.has(key)) return;
-      const image = element("img", "", "", { src: urls.of(key), draggable: "false" });
-      const picture = { image, opened: /** @type {Promise<void> | null} */ (null) };
-      const done = () => { picture.opened = null; };
-      picture.opened = image.decode().then(done, done); // one that cannot be opened is shown as such
-      pictures.set(key, picture);
-    },
+    add: (key, bytes) => urls.add(key, bytes),
+    /** Have these ready to be shown. @param {string[]} keys */
+    open: (keys) => keys.forEach(open),
     /** @param {string} key */
     url: (key) => urls.of(key),
     /** @param {string} key */
     has: (key) => urls.has(key),
     /** The image for a card; another one where the same bytes stand on two cards. @param {string} key */
     image(key) {
+      open(key);
       const image = pictures.get(key)?.image;
       return image?.parentNode ? /** @type {HTMLImageElement} */ (image.cloneNode()) : image;
     },

@@ -13,8 +13,8 @@ export const viewOf = ({ label, suggested, kind, source, side, status }) => JSON
 /** The filters when some of them are changed as a request asks. @param {Snapshot} snapshot @param {Record<string, any>} wish */
 export const wishedView = (snapshot, { issue_kind: kind = snapshot.kind, ...wish }) => viewOf({ ...snapshot, ...wish, kind });
 
-/** What is known of all pictures: the same text means that nothing was decided or moved between two snapshots. @param {Snapshot} snapshot */
-export const stateOf = ({ line, counts }) => JSON.stringify([line, counts.total, counts.decided, counts.gone]);
+/** What is known of all pictures: the same text means that nothing was decided, moved or ranked anew between two snapshots. @param {Snapshot} snapshot */
+export const stateOf = ({ line, order, counts }) => JSON.stringify([line, order, counts.total, counts.decided, counts.gone]);
 
 /** The classes beside the one that is shown, as the filter lists them, the next ones first; null stands for all. @param {Snapshot} snapshot */
 export function neighbours({ classes, label }) {

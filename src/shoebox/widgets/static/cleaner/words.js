@@ -14,7 +14,7 @@
  * @typedef {{items: Item[], counts: Counts, classes: {label: string, total: number, decided: number}[],
  *   label: string | null, suggested: string | null, kind: string | null, source: string | null, side: string | null,
  *   status: string, page: number, pages: number, page_size: number, kinds: Share[], sources: Share[],
- *   found: {sentence: string} | null, revision: number, queue: number, line: number}} Snapshot
+ *   found: {sentence: string} | null, revision: number, queue: number, order: number, line: number}} Snapshot
  * @typedef {{token: string, total: number, relabel: number, remove: number,
  *   classes: {label: string, before: number, after: number}[], moves: [string, string | null][],
  *   stale: string[]}} Planned

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Literal
 
 from shoebox.bundle._folder import MODEL, bundle_folder
 from shoebox.bundle._manifest import Manifest, read_manifest
-from shoebox.bundle._records import FileRecord
 from shoebox.bundle._sealed import check_file, read_checked, seal_checked
 from shoebox.errors import BundleError
 
@@ -55,42 +52,14 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
     model = model_file(manifest, precision)
     novelty = manifest.novelty.file if manifest.novelty is not None else None
     Thread(target=_prepare, daemon=True).start()
-    others = _Checked(folder, {name: record for name, record in manifest.files.items() if name not in (model, novelty)})
+    for name, record in manifest.files.items():
+        if name not in (model, novelty):
+            check_file(folder, name, record)
     numbers = None if novelty is None else read_checked(folder, novelty, manifest.files[novelty])
     sealed = seal_checked(folder, model, manifest.files[model])
-    try:
-        others.wait()
-    except BaseException:
-        sealed.close()
-        raise
     from shoebox.bundle._classifier import Classifier
 
     return Classifier(manifest, sealed, novelty=numbers, threads=threads, precision=precision)
-
-
-class _Checked(Thread):
-    """Files that are only to be checked, hashed while the model is: on another processor, if there is one."""
-
-    def __init__(self, folder: Path, files: Mapping[str, FileRecord]) -> None:
-        super().__init__(daemon=True)
-        self._folder = folder
-        self._files = files
-        self._error: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        """Until the first that is another than it was."""
-        try:
-            for name, record in self._files.items():
-                check_file(self._folder, name, record)
-        except BaseException as error:  # told by `wait`, to whoever asked for the bundle
-            self._error = error
-
-    def wait(self) -> None:
-        """Return when all are right, or raise what was wrong."""
-        self.join()
-        if self._error is not None:
-            raise self._error
 
 
 def _prepare() -> None:

@@ -57,8 +57,7 @@ class Review:
     """
 
     def __init__(self, ds: Dataset, ranking: Sequence[Issue], *, page_size: int = 24, who: str = "") -> None:
-        self._ds = ds
-        self.who = who
+        self._ds, self.who = ds, who
         self.view = View(page_size=page_size)
         self._applied: frozenset[str] = frozenset()
         self._settled: dict[str, tuple[int, bool]] = {}  # what an apply of this review has moved: number, problem
@@ -81,16 +80,14 @@ class Review:
         self._gone_mask = gone_of(self._columns, self._gone)
         self._states = np.zeros(len(self._columns), np.int8)
         self._stands: dict[str, Decision] = {}
-        self._read = 0
-        self._queue = np.zeros(0, np.intp)
+        self._read, self._queue = 0, np.zeros(0, np.intp)
         self.catch_up()
 
     def adopt(self, ranking: Sequence[Issue]) -> None:
         """Go on with another ranking, from its first page. Decisions, filters and what can be undone stay."""
         with self._lock:
             self._take(ranking)
-            self.order += 1
-            self.queue_number += 1  # even where the same places are shown: other pictures stand there
+            self.order, self.queue_number = self.order + 1, self.queue_number + 1  # other pictures at the same places
             self.view = replace(self.view, page=0)
             self.__dict__.pop("fns", None)
 
@@ -132,8 +129,8 @@ class Review:
         """(place in `fns`, new label) of the pictures decided so, as long as the file is there."""
         with self._lock:
             self.catch_up()
-            places = np.flatnonzero(self._states == STATES.index(kind)).tolist()
-            found = [(place, self._stands[self.issues[place].path].label) for place in places]
+            found = [(place, self._stands[self.issues[place].path].label)
+                     for place in np.flatnonzero(self._states == STATES.index(kind)).tolist()]
         return [(place, label) for place, label in found if self.fns[place].is_file()]
 
     def decide(self, paths: Sequence[str], kind: DecisionKind | None, label: str | None = None, *,
@@ -251,17 +248,15 @@ class Review:
         were moved by an apply of this review.
         """
         with self._lock:
-            moved = gone_of(self._columns, self._applied)
-            kept = ~self._gone_mask | moved
+            kept = ~self._gone_mask | gone_of(self._columns, self._applied)
             verdicts = {path: verdict for path, verdict in self._settled.items() if path in self}
             for path, decision in self._stands.items():
                 place = self._columns.place[path]
                 if decision.kind != "unsure" and self._states[place] >= DECIDED and kept[place]:
                     verdicts[path] = (decision.seq, decision.kind != "keep")
             order = sorted((seq, self._columns.place[path], problem) for path, (seq, problem) in verdicts.items())
-            numbers = np.cumsum(kept) - 1
             places = np.asarray([place for _, place, _ in order], np.intp)
-            return [problem for *_, problem in order], numbers[places], self._columns.scores[kept]
+            return [problem for *_, problem in order], (np.cumsum(kept) - 1)[places], self._columns.scores[kept]
 
     def thumbnails(self, paths: Collection[str]) -> dict[str, bytes]:
         """JPEG per path, at most 256 pixels a side, as the scan drew it; empty for one that cannot be opened."""

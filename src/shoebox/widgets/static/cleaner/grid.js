@@ -48,7 +48,6 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   let place = 0; // and where it stands in the queue
   let page = 0; // that a person looks at
   let drawnView = "";
-  let drawnOrder = 0;
   let columns = 1;
   let cell = 150;
   let row = 280;
@@ -186,7 +185,6 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     return undefined;
   }
 
-  /** What explains the cards, and the pages ahead of the person. */
   function lookAround() {
     resting = 0;
     if (root.dataset.state !== "ready") return; // it begins anew when the window is drawn
@@ -247,8 +245,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     const before = seenFrom.top;
     lookAgain();
     if (seenFrom.top === before) return; // a scroll of our own, drawn already
-    clearTimeout(resting);
-    resting = 0;
+    resting = clearTimeout(resting) ?? 0;
     const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size: snapshot().page_size });
     if (now !== page) lookAt(now);
     drawWindow();
@@ -263,15 +260,13 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   observer.observe(grid);
   signal.addEventListener("abort", () => {
     observer.disconnect();
-    clearTimeout(timer);
-    clearTimeout(resting);
+    [timer, resting].forEach((one) => clearTimeout(one));
   });
 
   return {
     hasFocus,
     focus,
     get page() { return page; },
-    /** Whether a person has not scrolled, turned, or come near with a pointer. */
     get isUntouched() { return page === 0 && grid.scrollTop === 0 && !grid.matches(":hover"); },
     get currentPath() { return current; },
     /** @param {boolean} [scroll] */
@@ -289,8 +284,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     draw(wantFocus) {
       const now = snapshot();
       const had = hasFocus();
-      const view = viewOf(now);
-      const fresh = view !== drawnView || now.order !== drawnOrder;
+      const view = `${viewOf(now)} ${now.order}`;
+      const fresh = view !== drawnView;
       if (fresh) pages.clear();
       pages.take(now, thumbnails());
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
@@ -301,7 +296,6 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
         scrollTo(Math.floor((page * now.page_size) / columns) * row);
       }
       drawnView = view;
-      drawnOrder = now.order;
       chooseCurrent(now, fresh);
       drawWindow();
       if (wantFocus || (had && !hasFocus())) focus(current, wantFocus);

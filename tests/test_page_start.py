@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import io
+from pathlib import Path
 from queue import Empty
 from types import SimpleNamespace
 from typing import Any
 
 import jinja2
+import numpy as np
 import pytest
 import voila.notebook_renderer
+from PIL import Image
 
+from shoebox.apps import _visit, app
 from shoebox.apps._exporter import CachedExporter, use_cached_exporter
 from shoebox.apps._kernels import CappedKernelManager, PromptClient, PromptKernelManager
 from shoebox.apps._serve import TEMPLATES
+from shoebox.bundle import load_classifier
+from tests._forged_uploads import send_raw
+from tests._models import tiny_bundle
 
 
 def test_templates_are_compiled_for_the_first_page_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,3 +92,27 @@ def test_a_kernel_that_ends_or_is_silent_is_told(alive: bool, words: str) -> Non
     client.is_alive = is_alive
     with pytest.raises(RuntimeError, match=words):
         asyncio.run(client.wait_for_ready(timeout=0))
+
+
+def test_the_page_of_a_bundle_decodes_as_the_bundle_was_trained(tmp_path: Path,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the model is opened and afterwards: every other row of the picture is white, which a fraction mixes."""
+    stripes = np.zeros((1000, 1000, 3), np.uint8)
+    stripes[::2, ::2] = 255
+    out = io.BytesIO()
+    Image.fromarray(stripes).save(out, "JPEG", quality=95, subsampling=0)
+    widths: list[int] = []
+    decode = _visit.decode_image
+
+    def noted(*args: Any, **options: Any) -> Any:
+        decoded = decode(*args, **options)
+        widths.append(decoded.image.width)
+        return decoded
+
+    monkeypatch.setattr(_visit, "decode_image", noted)
+    for least_px in (448, None):
+        bundle = tiny_bundle(tmp_path / str(least_px), least_px=least_px)
+        (reply,) = send_raw(app(bundle), {"kind": "picture", "id": "1", "name": "a.jpg"}, [out.getvalue()])
+        expected = load_classifier(bundle).predict(out.getvalue())
+        assert reply["ok"] and reply["probability"] == pytest.approx(expected.probability, abs=1e-6)
+    assert widths == [500, 1000]

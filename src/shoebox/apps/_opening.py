@@ -41,12 +41,15 @@ class Opening:
         As above. A bundle that was exchanged since then is refused.
     classes : tuple of str
         In the order of the model's output.
+    least_px : int or None
+        How small a JPEG may be decoded, as the classifier's.
     """
 
     def __init__(self, manifest: Manifest, open_it: Callable[[], Any], precision: str = "full") -> None:
         self.precision = precision
         self.manifest = manifest
         self.classes = manifest.classes
+        self.least_px = manifest.preprocessing.least_px
         self._open_it = open_it
         self._opened: Future[Any] = Future()
         self._lock = Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import ssl
 import threading
 import time
 from collections import Counter
@@ -71,12 +72,13 @@ class Web:
 
 
 @contextlib.contextmanager
-def web(host: str = "127.0.0.1", port: int = 0, **answers: Answer) -> Iterator[Web]:
+def web(host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None,
+        **answers: Answer) -> Iterator[Web]:
     """A server in a thread of its own, until the block ends."""
     here, started, loop = Web(dict(answers)), threading.Event(), asyncio.new_event_loop()
 
     async def run() -> None:
-        server = await asyncio.start_server(here.serve, host, port, backlog=512)
+        server = await asyncio.start_server(here.serve, host, port, backlog=512, ssl=tls)
         here.port = server.sockets[0].getsockname()[1]
         started.set()
         await stopped.wait()

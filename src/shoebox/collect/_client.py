@@ -27,6 +27,7 @@ __all__ = ["Getter", "make_client", "user_agent"]
 _MAX_IDLE = 256
 _IDLE_S = 5.0
 _ADDRESSES = 4
+_TURNS_TO_CLOSE = 3  # of the loop: the line, TLS, and the socket
 _PIECE_BYTES = 256 * 1024
 _HEAD_BYTES = 64 * 1024
 _Origin = tuple[str, str, int | None]
@@ -106,7 +107,8 @@ class _Transport(httpx.AsyncBaseTransport):
         for connection in self._idle:
             connection.close()
         self._idle.clear()
-        await asyncio.sleep(0)  # lets the sockets close
+        for _ in range(_TURNS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     async def _asked(self, connection: _Connection, method: str, url: httpx.URL, sent: _Headers) -> httpx.Response:
         try:
@@ -199,8 +201,8 @@ class _Connection:
         return True
 
     def close(self) -> None:
-        """Let go of the socket."""
-        self._writer.close()
+        """Let go of the socket at once: over TLS a polite end would outlive the loop."""
+        self._writer.transport.abort()
 
     async def _next(self) -> Any:
         while (event := self._http.next_event()) is h11.NEED_DATA:

@@ -137,7 +137,7 @@ def test_without_eight_bit_weights_it_is_said(tmp_path):
 def test_eight_bit_weights_that_change_clear_labels_are_left_off(ds, learn, tmp_path, monkeypatch):
     from shoebox.bundle import _export_int8
 
-    monkeypatch.setattr(_export_int8, "quantised", lambda model, files: tiny_model(
+    monkeypatch.setattr(_export_int8, "quantised", lambda model, files, least_px: tiny_model(
         weights=-np.eye(3) * 4).SerializeToString())
     export(learn, ds, tmp_path / "model", int8=True)
     manifest = inspect(tmp_path / "model")

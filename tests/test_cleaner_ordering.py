@@ -189,10 +189,14 @@ class TestWaiting:
         assert bench.cleaner.wait(WAIT_S) is True and bench.cleaner.snapshot["order"] == 1
 
     def test_an_interrupt_ends_the_waiting_and_not_the_ranking(self, bench):
-        interrupt = threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
-        interrupt.start()
-        with pytest.raises(KeyboardInterrupt):
-            bench.cleaner.wait(WAIT_S)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else a job ignores it
+        try:
+            interrupt = threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+            interrupt.start()
+            with pytest.raises(KeyboardInterrupt):
+                bench.cleaner.wait(WAIT_S)
+        finally:
+            signal.signal(signal.SIGINT, before)
         bench.finish()
         assert bench.cleaner.ordering["state"] == "ready"
 

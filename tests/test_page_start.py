@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import traceback
 from pathlib import Path
 from queue import Empty
 from types import SimpleNamespace
@@ -18,8 +19,11 @@ from PIL import Image
 from shoebox.apps import _visit, app
 from shoebox.apps._exporter import CachedExporter, use_cached_exporter
 from shoebox.apps._kernels import CappedKernelManager, PromptClient, PromptKernelManager
+from shoebox.apps._opening import Opening
 from shoebox.apps._serve import TEMPLATES
 from shoebox.bundle import load_classifier
+from shoebox.errors import BundleError
+from shoebox.types import Prediction
 from tests._forged_uploads import send_raw
 from tests._models import tiny_bundle
 
@@ -116,3 +120,27 @@ def test_the_page_of_a_bundle_decodes_as_the_bundle_was_trained(tmp_path: Path,
         expected = load_classifier(bundle).predict(out.getvalue())
         assert reply["ok"] and reply["probability"] == pytest.approx(expected.probability, abs=1e-6)
     assert widths == [500, 1000]
+
+
+def test_what_cannot_be_opened_keeps_no_picture_that_was_asked() -> None:
+    def fail() -> Any:
+        raise BundleError("It was changed.")
+
+    opening = Opening(SimpleNamespace(classes=(), preprocessing=SimpleNamespace(least_px=None)), fail)  # type: ignore
+    opening.start()
+    for _ in range(3):
+        with pytest.raises(BundleError, match="It was changed"):
+            opening.wait()
+    error = opening._opened.exception()
+    assert error is not None and len(traceback.extract_tb(error.__traceback__)) == 2, "only where it came from"
+
+
+def test_an_answer_s_time_is_not_that_of_its_model_s_opening(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(_visit, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    out = io.BytesIO()
+    Image.new("RGB", (60, 40), "red").save(out, "PNG")
+    prediction = Prediction("a", 1.0, {"a": 1.0})
+    classifier = SimpleNamespace(classes=("a",), predict=lambda image: prediction,
+                                 wait=lambda: clock.__setitem__(0, clock[0] + 100))
+    assert _visit.Visit(classifier).look(out.getvalue(), "a.png").elapsed_ms == 0 and clock == [100]

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import shoebox
-from shoebox.data import Dataset
+from shoebox import studio
+from shoebox.data import Dataset, Predictions
 from shoebox.errors import ShoeboxWarning, TrainingError
 from tests._pictures import folders
 
@@ -162,3 +163,22 @@ def test_the_cleaner_asks_the_learner_in_the_background_and_ends_as_rank_does(bo
         orders.append([file.relative_to(ds.root).as_posix() for file in cleaner.fns])
     assert orders == [expected, expected]
     assert ds.predictions().about["left_out"] == "28", "kept for the next time"
+
+
+def test_what_was_saved_while_an_older_learner_was_asked_stays(tmp_path):
+    ds = Dataset(folders(tmp_path / "d", {"black": 3, "grizzly": 3}))
+    names, ids = zip(*((record.path, record.image_id) for record in ds.images), strict=True)
+
+    def says(share):
+        return Predictions(names, ids, np.zeros(6, np.int64), np.full((6, 2), [share, 1 - share], np.float32),
+                           ds.classes, ("held_out",) * 6)
+
+    studio._asked(ds, says(.6), None)
+    assert ds.predictions() == says(.6) != says(.7), "nothing was saved before, and nothing since"
+    studio._asked(ds, says(.7), says(.6))
+    assert ds.predictions() == says(.7), "still what was found"
+    studio._asked(ds, says(.8), None)
+    studio._asked(ds, says(.8), says(.6))
+    assert ds.predictions() == says(.7), "a newer one came meanwhile"
+    studio._asked(ds, says(.9))
+    assert ds.predictions() == says(.9), "asked in the cell: the person wants this one"

@@ -214,7 +214,7 @@ def _in_the_background(ds: Dataset, learn: Learner | None) -> dict[str, Any]:
         warnings.warn(note, ShoeboxWarning, stacklevel=3)
 
     def work(tell: Tell) -> Ranking:
-        trained = (saved, reason) if asked is None else _asked(ds, asked.compute(partial(tell, _ASKING)))
+        trained = (saved, reason) if asked is None else _asked(ds, asked.compute(partial(tell, _ASKING)), saved)
         return _ranked(ds, *trained, progress=partial(tell, _COMPARING))
 
     classes_to_rank(_to_rank(ds))
@@ -268,9 +268,10 @@ def _features(ds: Dataset, records: Sequence[ImageRecord], backbone: Backbone | 
     return kept, f"on outlines and colours, which need no download; {why}"
 
 
-def _asked(ds: Dataset, trained: Predictions) -> tuple[Predictions, str]:
-    """What a learner says, saved for the next time, and a reason for the lanes."""
-    ds.save_predictions(trained)
+def _asked(ds: Dataset, trained: Predictions, *found: Predictions | None) -> tuple[Predictions, str]:
+    """What a learner says, and a reason for the lanes; saved, unless others than `found` were saved meanwhile."""
+    if not found or _saved(ds)[0] == found[0]:
+        ds.save_predictions(trained)
     return trained, f"of this learner, {trained.about.get('epochs', 0)} epochs recorded"
 
 
@@ -282,8 +283,7 @@ def _saved(ds: Dataset) -> tuple[Predictions | None, str]:
         return None, str(error)
     if trained is None:
         return None, "nothing was trained on this data set yet: shoebox.rank(ds, learn) adds what a training recorded"
-    unknown = set(ds.classes) - set(trained.classes)
-    if unknown:
+    if set(ds.classes) - set(trained.classes):
         return None, (f"the last training knew {list(trained.classes)}, the data set now has {list(ds.classes)}: train "
                       "again")
     return trained, f"saved after the last training, {trained.about.get('epochs', 0)} epochs recorded"

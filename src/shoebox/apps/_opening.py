@@ -74,9 +74,12 @@ class Opening:
 
         Raises
         ------
-        ShoeboxError
+        BundleError
             It cannot be opened; the sentence says why.
         """
+        error = self._opened.exception()
+        if error is not None:  # a new one each time: with one for all, each picture that was asked would hang on it
+            raise BundleError(str(error))
         return self._opened.result()
 
     def predict(self, image: Image.Image, *, explain: bool = False) -> Prediction:
@@ -100,6 +103,8 @@ class Opening:
     def _fail(self, error: ShoeboxError) -> None:
         with self._lock:
             self._sentence, tell = str(error), self._tell
-        if tell is not None:
-            tell(self._sentence)  # first: who is told by an answer finds it on the page too
-        self._opened.set_exception(error)
+        try:
+            if tell is not None:
+                tell(self._sentence)  # first: who is told by an answer finds it on the page too
+        finally:
+            self._opened.set_exception(error)

@@ -90,6 +90,7 @@ class Visit:
             if self._log is not None:
                 self._log.refused(error.cause)
             raise
+        start += self._wait_for_the_model()
         prediction = self._predict(image)  # the very pixels that training would see
         image.thumbnail((_SIDE_PX, _SIDE_PX), reducing_gap=3.0)
         elapsed_ms = (time.perf_counter() - start) * 1000
@@ -100,6 +101,12 @@ class Visit:
             prediction.label, prediction.probability, prediction.top(_TOP), jpeg_bytes(preview, side_px=_PREVIEW_PX),
             *preview.size, elapsed_ms, prediction.known, prediction.p_value, getattr(prediction, "label_set", None),
             _heat(getattr(prediction, "heatmap", None)), self._number, self._stage == "shadow")
+
+    def _wait_for_the_model(self) -> float:
+        """Seconds that it took until there was one: they are no part of an answer's time."""
+        start = time.perf_counter()
+        getattr(self._classifier, "wait", lambda: None)()
+        return time.perf_counter() - start
 
     def hear(self, verdict: Verdict) -> str:
         """Note what the person says; the number under which the picture is kept, empty when it is not.

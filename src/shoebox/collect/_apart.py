@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import struct
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from shoebox.collect._outcome import RefusedError
 
 __all__ = ["Apart", "UnavailableError"]
 
+_LOG = logging.getLogger("shoebox")
 _HEAD = struct.Struct(">IQ")  # bytes of the name, bytes of the picture
 _AT_ONCE = 12  # with the process or on the way to it: their bytes are in memory
 _SLOWEST_S = 30.0  # the door answers in a few seconds whatever comes
@@ -68,6 +70,8 @@ class Apart:
             async with asyncio.timeout(_START_S):
                 if await self._output.readexactly(len(_READY)) == _READY:
                     self._answers = asyncio.create_task(self._answer())
+        if not self.ready:
+            _LOG.warning("No process could be started for checking pictures; they are checked here.")
 
     async def check(self, read: Callable[[], bytes], name: str) -> Checked:
         """As `Checker.check`, of what `read` gives; `UnavailableError` when there is no process.
@@ -99,10 +103,13 @@ class Apart:
 
     async def _make_ready(self) -> None:
         async with self._sending:
-            if self._answers is None or self._ends > _MOST_ENDS:
+            if self._answers is None:
                 raise UnavailableError
             if not self.ready:
                 self._ends += 1
+                if self._ends > _MOST_ENDS:
+                    raise RefusedError("not_stored", "The process that checks pictures ended again and again. Collect "
+                                       "again; if it stays so, look at what these addresses send.")
                 await self._let_go()
                 await self.start()
             if not self.ready:
@@ -152,11 +159,15 @@ class Apart:
                 line = await self._line()
                 if not line:
                     return self._ended()
+                try:
+                    told = json.loads(line)
+                except ValueError:  # a library that writes where the answers go
+                    return self._ended()
                 answer = self._waiting.popleft()
                 if not self._waiting:
                     self._arrived.clear()
                 if not answer.done():
-                    answer.set_result(json.loads(line))
+                    answer.set_result(told)
         finally:
             self._give_up()
 
@@ -165,6 +176,9 @@ class Apart:
             async with asyncio.timeout(_SLOWEST_S):
                 return await self._output.readline()
         except TimeoutError:
+            if self._process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()  # or who still sends to it would wait for ever, and with it all others
             return b""
 
     def _ended(self) -> None:

@@ -57,6 +57,12 @@ class Predictions:
         if faults:
             raise PredictionsError("These predictions cannot be used: " + "; ".join(faults) + ".")
 
+    def __eq__(self, other: object) -> bool:
+        """Whether the other says the same about the same pictures."""
+        return isinstance(other, Predictions) and (self.image_ids, self.classes, self.origins, self.about) == (
+            other.image_ids, other.classes, other.origins, other.about) and np.array_equal(
+            self.pred_probs, other.pred_probs)
+
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -82,5 +82,6 @@ class Ordering:
         if self._later.result is None:
             self._show({"state": "failed", "sentence": "The pictures stay in this order, because ranking them failed: "
                                                        f"{self._later.error}"})
+            self.is_final = True  # nothing better will come
         else:
             self._show({"state": "ready", "sentence": _READY})

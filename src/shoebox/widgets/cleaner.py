@@ -220,8 +220,8 @@ class Cleaner(anywidget.AnyWidget):
                              "order": self._review.order, "line": self._review.last_line, "found": self._found()}
 
     def _show_ordering(self, state: dict[str, Any]) -> None:
-        with self._lock:
-            self.ordering = state
+        with self._lock:  # it may have become final since this was said
+            self.ordering = {} if self._ordering is not None and self._ordering.is_final else state
 
     def _adopt(self) -> None:
         """Go over to the final order if it is there."""

@@ -5,7 +5,7 @@ The room is itself the function: `shoebox.collect("bears", {"grizzly": "grizzly 
     _sources, _services, _local, _archive     who names pictures for a query
     _address, _client                         which addresses may be asked, and the client that asks no other
     _polite, _wire, _download                 turns, robots.txt, tries, limits: one picture over the network
-    _check, _apart                            through the image door, when there are many in a process of its own
+    _check                                    through the image door, into the staging folder
     _store                                    checked, written down, moved to its place; whole at every instant
     _run, _report, _collect                   the flow, what became of each address, and the function
     _folder                                   a whole folder of class folders, copied as it is

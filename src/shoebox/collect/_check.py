@@ -49,7 +49,7 @@ class Checker:
     def check(self, data: bytes, name: str) -> Checked:
         """Look at the bytes through the image door and lay the picture down; `RefusedError` when they are none.
 
-        Neither the address nor what the server called it matters. Runs in any thread, and in any process.
+        Neither the address nor what the server called it matters. Runs in any thread.
         """
         if looks_like_html(data):
             raise RefusedError("html_instead_of_image", f"{name!r} is a web page instead of a picture. Leave it out, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import threading
@@ -15,7 +14,6 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from shoebox.collect._address import Guard
-from shoebox.collect._apart import Apart, UnavailableError
 from shoebox.collect._check import Checked
 from shoebox.collect._download import Downloader, Fetched
 from shoebox.collect._outcome import TRY_AGAIN, Found, Limits, RefusedError, SourceError
@@ -28,7 +26,6 @@ __all__ = ["Collecting", "Event", "Wish"]
 _LOG = logging.getLogger("shoebox")
 _BATCH = 256
 _STOP_EVERY_S = 0.1
-_APART_FROM = 50  # pictures; for fewer, the start of a process costs more than it saves
 _T = TypeVar("_T")
 
 
@@ -71,7 +68,6 @@ class Collecting:
         self._threads = ThreadPoolExecutor(max(4, os.cpu_count() or 1), thread_name_prefix="shoebox-collect")
         self._searcher = ThreadPoolExecutor(1, thread_name_prefix="shoebox-search")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="shoebox-write")  # never behind pictures in a queue
-        self._apart: Apart | None = None
         self._by_url: dict[str, asyncio.Task[SourceRecord]] = {}
         self._rows = {(row.url, row.label): row for row in store.table.all()}
         self._stored = {row.url: row for row in self._rows.values() if row.state == "added"}
@@ -117,10 +113,6 @@ class Collecting:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
-                if self._apart is not None:
-                    self._starting.cancel()
-                    await asyncio.gather(self._starting, return_exceptions=True)
-                    await self._apart.close()
 
     async def _wait_for_stop(self, work: asyncio.Task[None]) -> None:
         while not self._stop.is_set():
@@ -142,9 +134,6 @@ class Collecting:
             for record, read in found:
                 self._begin(record, read, downloader)
             self._watch(Event("found", wish.label, total=sum(label == wish.label for _, label in self.records)))
-            if self._apart is None and len(self._tasks) >= _APART_FROM:
-                self._apart = Apart(self._store.checker)
-                self._starting = asyncio.create_task(self._apart.start())
 
     async def _find(self, wish: Wish, source: Source, n: int | None) -> list[tuple[SourceRecord, Found | None]]:
         """The rows of a class and a source: those known from before, and new ones if they are too few."""
@@ -239,10 +228,6 @@ class Collecting:
         return record, checked
 
     async def _look(self, read: Callable[[], bytes], name: str) -> Checked:
-        """Check a picture in a process of its own while there is one, else in a thread."""
-        if self._apart is not None:
-            with contextlib.suppress(UnavailableError):
-                return await self._apart.check(read, name)
         return await self._in_thread(lambda: self._store.checker.check(read(), name))
 
     async def _follow(self, record: SourceRecord, first: asyncio.Task[SourceRecord]) -> SourceRecord:

@@ -298,6 +298,7 @@ def test_a_phone_needs_no_sideways_scroll_and_has_targets_for_thumbs(
     for button in [*page.get_by_role("button").all(), *page.locator("select:visible").all()]:
         box = button.bounding_box()
         assert box and box["height"] >= 44 and box["width"] >= 44, button.get_attribute("title")
-    for label in page.locator(".sbx-card bdi").all():
-        inside, outside = label.bounding_box(), label.locator("xpath=ancestor::*[@role='gridcell']").bounding_box()
-        assert inside and outside and inside["x"] + inside["width"] <= outside["x"] + outside["width"]
+    fits = page.evaluate(  # all at one moment: the cards are drawn anew when the final order comes
+        "() => [...document.querySelectorAll('.sbx-card bdi')].filter((one) => one.getClientRects().length).map("
+        "(one) => one.getBoundingClientRect().right <= one.closest('[role=gridcell]').getBoundingClientRect().right)")
+    assert len(fits) >= 2 and all(fits)

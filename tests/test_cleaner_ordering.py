@@ -200,6 +200,12 @@ class TestWaiting:
         bench.finish()
         assert bench.cleaner.ordering["state"] == "ready"
 
+    def test_what_is_said_late_of_an_order_that_is_final_is_not_shown(self, bench):
+        bench.finish()
+        assert bench.cleaner.wait(WAIT_S) and bench.cleaner.ordering == {}
+        bench.cleaner._show_ordering({"state": "ready", "sentence": "late"})  # by the thread that was just overtaken
+        assert bench.cleaner.ordering == {}, "else no page could be turned any more"
+
     def test_close_ends_the_work_and_nothing_more_is_told(self, bench):
         told = []
         until(lambda: bench.cleaner.ordering.get("total") == 4)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from shoebox.bundle._checks import Section, is_plain_text
 from shoebox.bundle._records import Calibration, Example, LabelSets, Novelty, Precision
 
-__all__ = ["MAX_EXAMPLES", "NOTED", "read_calibration", "read_examples", "read_int8", "read_label_sets", "read_notes",
-           "read_novelty"]
+__all__ = ["MAX_EXAMPLES", "NOTED", "read_honest"]
 
 MAX_EXAMPLES = 50
 NOTED = ("calibration", "novelty", "label_sets", "int8", "heatmap")
 _MAX_PICTURES = 2**31
 
 
-def read_calibration(top: Section) -> Calibration | None:
+def read_honest(top: Section, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What protocols 2 and 3 have beside what is common to all; `values` are those, read already."""
+    classes, files = values["classes"], values["files"]
+    return {"calibration": _calibration(top), "novelty": _novelty(top, files), "label_sets": _label_sets(top),
+            "int8": _int8(top, files), "examples": _examples(top, classes, files), "notes": _notes(top)}
+
+
+def _calibration(top: Section) -> Calibration | None:
     """The pictures and log-losses behind the temperature; null goes with a temperature of 1."""
     section = top.optional("calibration", Calibration.__dataclass_fields__)
     if section is None:
@@ -26,7 +33,7 @@ def read_calibration(top: Section) -> Calibration | None:
                        section.number("log_loss_after", 0, 1e6))
 
 
-def read_novelty(top: Section, files: Collection[str]) -> Novelty | None:
+def _novelty(top: Section, files: Collection[str]) -> Novelty | None:
     """Threshold and band of "none of these", and a file that the bundle has."""
     section = top.optional("novelty", Novelty.__dataclass_fields__)
     if section is None:
@@ -39,7 +46,7 @@ def read_novelty(top: Section, files: Collection[str]) -> Novelty | None:
                    (band[0], band[1]), _file(section, files))
 
 
-def read_label_sets(top: Section) -> LabelSets | None:
+def _label_sets(top: Section) -> LabelSets | None:
     """Coverage and threshold of the label sets."""
     section = top.optional("label_sets", LabelSets.__dataclass_fields__)
     if section is None:
@@ -48,7 +55,7 @@ def read_label_sets(top: Section) -> LabelSets | None:
                      section.number("threshold", 0.0, 1.0))
 
 
-def read_int8(top: Section, files: Collection[str]) -> Precision | None:
+def _int8(top: Section, files: Collection[str]) -> Precision | None:
     """What the weights of 8 bits cost, and their file."""
     section = top.optional("int8", Precision.__dataclass_fields__)
     if section is None:
@@ -58,7 +65,7 @@ def read_int8(top: Section, files: Collection[str]) -> Precision | None:
                      section.integer("same_labels", 0, n))
 
 
-def read_examples(top: Section, classes: Collection[str], files: Collection[str]) -> tuple[Example, ...]:
+def _examples(top: Section, classes: Collection[str], files: Collection[str]) -> tuple[Example, ...]:
     """Pictures of the bundle with one probability per class each."""
     found = []
     for section in top.sections("examples", Example.__dataclass_fields__, MAX_EXAMPLES):
@@ -72,7 +79,7 @@ def read_examples(top: Section, classes: Collection[str], files: Collection[str]
     return tuple(found)
 
 
-def read_notes(top: Section) -> dict[str, str]:
+def _notes(top: Section) -> dict[str, str]:
     """Sentences about what was left off, by feature."""
     section = top.section("notes", ())
     for key, value in section.items():

@@ -199,15 +199,7 @@ def _checked_protocol(number: object, where: str) -> int:
 
 def _read_protocol_3(top: Section) -> dict[str, Any]:
     values = read_common(top)
-    return {
-        **values,
-        "calibration": _honest.read_calibration(top),
-        "novelty": _honest.read_novelty(top, values["files"]),
-        "label_sets": _honest.read_label_sets(top),
-        "int8": _honest.read_int8(top, values["files"]),
-        "examples": _honest.read_examples(top, values["classes"], values["files"]),
-        "notes": _honest.read_notes(top),
-    }
+    return {**values, **_honest.read_honest(top, values)}
 
 
 _READERS = {1: (FIELDS_1, read_protocol_1), 2: (FIELDS_2, read_protocol_2),

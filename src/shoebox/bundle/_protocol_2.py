@@ -20,12 +20,4 @@ FIELDS_2 = ("protocol", "name", "created", "classes", "preprocessing", "temperat
 def read_protocol_2(top: Section) -> dict[str, Any]:
     """The values of a `Manifest`."""
     values = read_common(top, fractions=False)
-    return {
-        **values,
-        "calibration": _honest.read_calibration(top),
-        "novelty": _honest.read_novelty(top, values["files"]),
-        "label_sets": _honest.read_label_sets(top),
-        "int8": _honest.read_int8(top, values["files"]),
-        "examples": _honest.read_examples(top, values["classes"], values["files"]),
-        "notes": _honest.read_notes(top),
-    }
+    return {**values, **_honest.read_honest(top, values)}

@@ -14,7 +14,7 @@ from PIL import Image
 
 import shoebox
 from shoebox.collect import Limits, UrlList
-from shoebox.collect._polite import forbids_learning, parse_robots
+from shoebox.collect._polite import Hosts, forbids_learning, parse_robots
 from shoebox.collect._wire import looks_like_html, retry_after_s
 from tests._hostile import with_scans
 from tests._web import body, cut, drip, endless, head, in_turn, jpeg, redirect, status, web
@@ -240,6 +240,20 @@ def test_no_more_than_two_at_once_and_four_starts_a_second_by_default(collect, h
     starts = [one.at for one in here.asked]
     assert len(starts) == 10
     assert all(later - first > 0.95 for first, later in zip(starts, starts[4:], strict=False))
+
+
+def test_a_request_that_is_long_on_its_way_counts_from_when_it_was_answered():
+    async def ask():
+        hosts, arrived = Hosts(Limits()), []
+        for number in range(6):
+            async with hosts.turn("example.org") as heard:
+                await asyncio.sleep(0.3 if number < 2 else 0)  # the way there
+                arrived.append(time.monotonic())
+                heard()
+        return arrived
+
+    arrived = asyncio.run(ask())
+    assert [later - first >= 1 for first, later in zip(arrived, arrived[4:], strict=False)] == [True, True]
 
 
 def test_who_asks_is_said_and_nothing_else_goes_along(collect, here, monkeypatch):

@@ -142,9 +142,10 @@ class Downloader:
             if not rules.allow(target.raw_path.decode("ascii", "replace")):
                 raise RefusedError("robots", f"{target.host!r} asks in its robots.txt not to fetch this address. "
                                    "Leave it out, or ask its owner.")
-            async with self._hosts.turn(target.host):
+            async with self._hosts.turn(target.host) as heard:
                 with _as_refusal(target.host):
                     async with budget.spend(), self._getter.get(target) as response:
+                        heard()
                         onward = self._judge(response, target)
                         if onward is None:
                             await self._read(response, target.host, body)
@@ -217,9 +218,10 @@ class Downloader:
         """A site's rules. Without a robots.txt all is allowed; with one that cannot be had, nothing is (RFC 9309)."""
         budget, target = _Budget(_ROBOTS_S), url
         for _ in range(self._limits.max_redirects + 1):
-            async with self._hosts.turn(target.host):
+            async with self._hosts.turn(target.host) as heard:
                 with _as_refusal(target.host):
                     async with budget.spend(), self._getter.get(target) as response:
+                        heard()
                         if response.status_code not in _REDIRECTS:
                             rules = await _robots_rules(response, target.host)
                             if rules.delay_s:

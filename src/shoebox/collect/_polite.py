@@ -22,26 +22,43 @@ _MAX_DELAY_S = 10.0
 
 
 @dataclass
+class _Start:
+    """A request, and the latest moment at which the host can have taken note of it, as far as that is known."""
+
+    at_s: float = field(default_factory=time.monotonic)
+    is_heard: bool = False
+
+    def heard(self) -> None:
+        """Its answer begins, or it has failed."""
+        if not self.is_heard:
+            self.at_s, self.is_heard = time.monotonic(), True
+
+
+@dataclass
 class _Host:
     slots: asyncio.Semaphore
     gate: asyncio.Lock = field(default_factory=asyncio.Lock)
-    starts: deque[float] = field(default_factory=deque)  # of the last second or so
+    starts: deque[_Start] = field(default_factory=deque)  # of the last second or so
     not_before: float = 0.0
     delay_s: float = 0.0
 
     def next_start(self, per_s: float) -> float:
-        """When the next request may start: never more than so many in any one second."""
+        """When the next request may start: the host never sees more than so many in any one second.
+
+        A request may be long on its way, and the next one not: so it counts from when its answer began.
+        """
         most = max(1, int(per_s))
-        soonest = self.starts[-most] + most / per_s if len(self.starts) >= most else 0.0
+        soonest = self.starts[-most].at_s + most / per_s if len(self.starts) >= most else 0.0
         if self.delay_s and self.starts:
-            soonest = max(soonest, self.starts[-1] + self.delay_s)
+            soonest = max(soonest, self.starts[-1].at_s + self.delay_s)
         return max(soonest, self.not_before)
 
-    def started(self, per_s: float) -> None:
+    def started(self, per_s: float) -> _Start:
         """Take note of a start."""
-        self.starts.append(time.monotonic())
+        self.starts.append(_Start())
         while len(self.starts) > max(1, int(per_s)):
             self.starts.popleft()
+        return self.starts[-1]
 
 
 class Hosts:
@@ -53,16 +70,17 @@ class Hosts:
         self._hosts: dict[str, _Host] = {}
 
     @contextlib.asynccontextmanager
-    async def turn(self, name: str) -> AsyncIterator[None]:
-        """Wait for a turn at a host, and hold it."""
+    async def turn(self, name: str) -> AsyncIterator[Callable[[], None]]:
+        """Wait for a turn at a host, and hold it. What it gives is to be called when the answer begins."""
         host = self._host(name)
         async with host.slots:
             async with host.gate:
                 await self._start(host)
-                host.started(self._limits.starts_per_s)
+                start = host.started(self._limits.starts_per_s)
             try:
-                yield
+                yield start.heard
             finally:
+                start.heard()
                 self._all.release()
 
     async def _start(self, host: _Host) -> None:

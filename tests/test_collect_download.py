@@ -88,9 +88,34 @@ def test_robots_txt_is_asked_once_and_obeyed(collect, here):
     assert {r.robots for r in report.records} == {"allowed", ""}
 
 
-def test_robots_txt_that_cannot_be_had_stops_and_one_that_is_not_there_does_not(collect, here):
-    here.answers |= {"/robots.txt": status(503), "/a.jpg": body(jpeg(1))}
-    assert only(collect("/a.jpg")).cause == "robots" and not here.counts()
+@pytest.mark.parametrize(("code", "cause"), [(503, "http_error"), (500, "http_error"), (429, "rate_limited")])
+def test_robots_txt_that_cannot_be_had_stops_for_now_and_the_next_run_succeeds(collect, here, code, cause):
+    """Shipped bug: a robots.txt that failed once counted as a no for ever, though the sentence said to try again."""
+    here.answers |= {"/robots.txt": status(code), "/a.jpg": body(jpeg(1))}
+    record = only(collect("/a.jpg"))
+    assert (record.state, record.cause, record.http_status) == ("refused", cause, 0) and not here.counts()
+    assert f"answers with {code}. Collect again later." in record.sentence and len(here.asked) == LIMITS.tries
+    here.answers["/robots.txt"] = status(404)
+    assert only(collect("/a.jpg")).state == "added" and here.counts() == {"/a.jpg": 1}
+
+
+def test_robots_txt_may_ask_to_wait_as_a_picture_may(collect, here):
+    rules = body(b"User-agent: *\nDisallow: /b.jpg\n")
+    here.answers |= {"/robots.txt": in_turn(status(429, Retry_After="1"), rules), "/a.jpg": body(jpeg(1)),
+                     "/b.jpg": body(jpeg(2))}
+    assert [r.cause or r.state for r in collect("/a.jpg", "/b.jpg").records] == ["added", "robots"]
+    first, second, *_ = here.asked
+    assert first.path == second.path == "/robots.txt" and second.at - first.at >= 0.99
+    asked = len(here.asked)
+    here.answers |= {"/robots.txt": status(503, Retry_After="86400"), "/c.jpg": body(jpeg(3))}
+    record = only(collect("/c.jpg"))
+    assert record.cause == "http_error" and "Collect again in 86400 s" in record.sentence
+    assert len(here.asked) == asked + 1, "too long to wait for: not asked again in this run"
+
+
+def test_no_robots_txt_is_no_rule(collect, here):
+    here.answers |= {"/robots.txt": status(410), "/a.jpg": body(jpeg(1))}
+    assert only(collect("/a.jpg")).robots == "no rules"
 
 
 @pytest.mark.parametrize(("text", "path", "allowed"), [

@@ -179,15 +179,20 @@ class Downloader:
         status = response.status_code
         if status in (404, 410):
             return RefusedError("not_found", f"{host!r} has no such file (any more) ({status}).", http_status=status)
-        wait = retry_after_s(response.headers.get("retry-after", "")) if status in (429, 503) else None
-        if wait is not None:
-            self._hosts.pause(host, min(wait, self._limits.max_wait_s))
+        wait = self._asked_to_wait(response, host)
         if status == 429:
             when = "later" if wait is None else f"in {wait:.0f} s"
             return RefusedError("rate_limited", f"{host!r} asks for fewer requests (429). Collect again {when}.",
                                 retry_after_s=wait, http_status=status)
         return RefusedError("http_error", f"{host!r} answered with status {status} instead of a picture. "
                             "Collect again later, or leave it out.", retry_after_s=wait, http_status=status)
+
+    def _asked_to_wait(self, response: httpx.Response, host: str) -> float | None:
+        """Seconds that a host asks for, if it does; nothing starts there until they are over."""
+        wait = retry_after_s(response.headers.get("retry-after", "")) if response.status_code in (429, 503) else None
+        if wait is not None:
+            self._hosts.pause(host, min(wait, self._limits.max_wait_s))
+        return wait
 
     async def _read(self, response: httpx.Response, host: str, body: Body) -> None:
         """Take the body in, counting what it unpacks to."""
@@ -215,13 +220,31 @@ class Downloader:
                        f"{self._limits.max_bytes / 2**20:.0f} MB. Leave it out, or raise max_bytes.", http_status=200)
 
     async def _read_robots(self, url: httpx.URL) -> RobotsRules:
-        """A site's rules. Without a robots.txt all is allowed; with one that cannot be had, nothing is (RFC 9309)."""
-        budget, target = _Budget(_ROBOTS_S), url
+        """A site's rules. Without a robots.txt all is allowed; with one that cannot be had, nothing is (RFC 9309).
+
+        One that cannot be had is tried again as a picture is, and its refusal is one that passes.
+        """
+        budget = _Budget(_ROBOTS_S)
+        for attempt in range(1, self._limits.tries + 1):
+            try:
+                return await self._ask_robots(url, budget)
+            except RefusedError as refused:
+                wait = self._pause_before_retry(refused, attempt, budget)
+                if wait is None:  # without a status: no picture was asked for
+                    raise RefusedError(refused.cause, str(refused)) from None
+            await asyncio.sleep(wait)
+        raise AssertionError("the last try returns or raises")
+
+    async def _ask_robots(self, url: httpx.URL, budget: _Budget) -> RobotsRules:
+        """One try, redirects included."""
+        target = url
         for _ in range(self._limits.max_redirects + 1):
             async with self._hosts.turn(target.host) as heard:
                 with _as_refusal(target.host):
                     async with budget.spend(), self._getter.get(target) as response:
                         heard()
+                        if response.status_code == 429 or response.status_code >= 500:
+                            raise self._no_robots(response, target.host)
                         if response.status_code not in _REDIRECTS:
                             rules = await _robots_rules(response, target.host)
                             if rules.delay_s:
@@ -231,13 +254,17 @@ class Downloader:
             target = self._guard.check_url(onward)
         return RobotsRules()
 
+    def _no_robots(self, response: httpx.Response, host: str) -> RefusedError:
+        """The site may have rules but cannot say them now."""
+        status, wait = response.status_code, self._asked_to_wait(response, host)
+        when = "later" if wait is None else f"in {wait:.0f} s"
+        return RefusedError("rate_limited" if status == 429 else "http_error",
+                            f"{host!r} could not say what may be fetched: its robots.txt answers with {status}. "
+                            f"Collect again {when}.", retry_after_s=wait, http_status=status)
+
 
 async def _robots_rules(response: httpx.Response, host: str) -> RobotsRules:
-    status = response.status_code
-    if status == 429 or status >= 500:
-        raise RefusedError("robots", f"{host!r} could not say what may be fetched: its robots.txt answers with "
-                           f"{status}. Collect again later.", http_status=0)
-    if status != 200:
+    if response.status_code != 200:
         return RobotsRules()
     text = bytearray()
     unpack = unpacker(response.headers.get("content-encoding", ""), host)

@@ -13,7 +13,7 @@ __all__ = ["CAUSES", "TRY_AGAIN", "Cause", "Found", "Limits", "RefusedError", "S
 Cause = Literal[
     "bad_url",  # no http or https address, or one with a password in it
     "blocked_address",  # leads into this machine or its network, or to an unusual port
-    "robots",  # the host's robots.txt says no
+    "robots",  # the host's robots.txt says no; one that could not be had is http_error, rate_limited, ...
     "noai",  # the picture's X-Robots-Tag says no
     "not_found",  # 404 or 410
     "http_error",  # another status than 200
@@ -86,7 +86,8 @@ class Limits:
     backoff_s, max_wait_s : float
         First pause between tries (doubled each time, with jitter), and the longest that a host may ask for.
     per_host, starts_per_s : int, float
-        Requests at once to one host, and how many may start there in a second.
+        Requests at once to one host, and how many may start there in a second. A Crawl-delay in a host's robots.txt
+        is kept as well, up to 10 seconds between starts; of a longer one, 10 seconds.
     at_once : int
         Requests at once to all hosts together.
     min_px : int

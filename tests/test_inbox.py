@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,9 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shoebox.apps import Inbox
+import shoebox
+from shoebox.apps import Inbox, classifier_app
 from shoebox.apps._inbox import Caps, InboxError
-from shoebox.errors import ImageError, ShoeboxError
+from shoebox.cli import main
+from shoebox.errors import DatasetError, ImageError, ShoeboxError
 
 CLASSES = ("чёрный", "grizzly", "<b>teddy</b>")
 
@@ -39,8 +43,8 @@ def add(inbox: Inbox, data: bytes | None = None, **fields: object) -> str:
 def test_an_entry_says_what_both_said_and_holds_only_pixels(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path / "inbox")
     assert list(inbox.entries()) == [] and not (tmp_path / "inbox").exists(), "a question writes nothing"
-    receipt = add(inbox, now=datetime(2026, 3, 4, 15, 59, tzinfo=UTC) + timedelta(days=400))
-    (entry,) = Inbox(tmp_path / "inbox", keep_days=1000).entries()
+    receipt = add(Inbox(tmp_path / "inbox", keep_days=10**6), now=datetime(2027, 4, 8, 15, 59, tzinfo=UTC))
+    (entry,) = inbox.entries()
     assert (entry.id, entry.suggested, entry.answer, entry.model) == (receipt, "grizzly", "чёрный", "abc")
     assert entry.probability == 0.75 and entry.at == datetime(2027, 4, 8, 15, tzinfo=UTC)
     data = entry.path.read_bytes()
@@ -131,6 +135,80 @@ def test_what_is_older_than_promised_is_deleted_when_the_inbox_is_read(tmp_path:
     assert not (tmp_path / "pictures" / f"{old}.jpg").exists()
     with pytest.raises(ShoeboxError, match="keep_days is 0"):
         Inbox(tmp_path, keep_days=0)
+
+
+def test_each_picture_is_kept_as_long_as_was_promised_with_it_whoever_reads_the_inbox(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    for n, (keep_days, ago) in enumerate([(7, 8), (7, 6), (None, 91), (365, 300)]):
+        add(Inbox(tmp_path, keep_days=keep_days), photo(n), now=now - timedelta(days=ago))
+    assert [(now - entry.at).days for entry in Inbox(tmp_path).entries()] == [300, 6]
+    assert [(now - entry.at).days for entry in Inbox(tmp_path, keep_days=30).entries()] == [6], "sooner is no breach"
+
+
+def test_an_inbox_of_before_that_promised_nothing_with_each_picture_still_opens(tmp_path: Path) -> None:
+    first = add(Inbox(tmp_path))
+    with contextlib.closing(sqlite3.connect(tmp_path / "inbox.sqlite")) as catalog:
+        catalog.execute("ALTER TABLE entries DROP COLUMN keep_days")
+    second = add(Inbox(tmp_path, keep_days=30), photo(1))
+    assert [entry.id for entry in Inbox(tmp_path).entries()] == [first, second]
+
+
+def test_old_pictures_go_when_a_page_is_made_though_nobody_leaves_one(tmp_path: Path) -> None:
+    from tests.test_visit import Colours
+
+    old = add(Inbox(tmp_path / "inbox"), now=datetime.now(UTC) - timedelta(days=91))
+    classifier_app(Colours(), feedback=tmp_path / "inbox")
+    assert not (tmp_path / "inbox" / "pictures" / f"{old}.jpg").exists()
+
+
+def test_an_inbox_that_cannot_be_read_is_no_reason_to_show_no_page(tmp_path: Path,
+                                                                 caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "inbox.sqlite").write_bytes(b"not a data base at all" * 100)
+    Inbox(tmp_path).expire()
+    assert "cannot be deleted" in caplog.text
+    Inbox(tmp_path / "none").expire()
+    assert not (tmp_path / "none").exists()
+
+
+# --- into a data set ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["in place of the classes", "as the source"])
+def test_what_visitors_left_is_collected_with_what_they_said_and_what_the_app_had_said(tmp_path: Path,
+                                                                                     how: str) -> None:
+    inbox = Inbox(tmp_path / "inbox")
+    receipt = add(inbox, photo(1))
+    add(inbox, photo(2), label=None, answer=2)
+    arguments = {"source": inbox} if how == "as the source" else {"classes": inbox}
+    report = shoebox.collect(tmp_path / "bears", **arguments)
+    (image,) = report.ds.images
+    assert (image.label, report.summary()) == ("grizzly", "asked 1, saved 1")
+    ((source,),) = report.ds.sources.values()
+    assert (source.source, source.engine, source.url) == ("feedback", "abc", f"feedback/{receipt}")
+    assert source.note == "suggested 'grizzly'; the app had said 'чёрный' (model abc)"
+    assert "1 of the inbox's pictures are said to be none of the classes" in report.notes[0]
+    again = shoebox.collect(tmp_path / "bears", {"other": "none of these"}, source=inbox)
+    assert again.ds.classes == ("grizzly", "other") and not again.notes
+    assert len(inbox) == 2, "the inbox is only read"
+
+
+def test_an_inbox_with_nothing_to_collect_is_a_sentence(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox")
+    with pytest.raises(DatasetError, match=r"no picture of which a visitor said what it is\.$"):
+        shoebox.collect(tmp_path / "bears", inbox)
+    add(inbox, label=None)
+    with pytest.raises(DatasetError, match="1 of the inbox's pictures are said to be none"):
+        shoebox.collect(tmp_path / "bears", inbox)
+    with pytest.raises(DatasetError, match="Give both as the source"):
+        shoebox.collect(tmp_path / "bears", inbox, source="openverse")
+
+
+def test_the_command_line_takes_an_inbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(Inbox(tmp_path / "inbox"))
+    assert main(["collect", str(tmp_path / "bears"), "--inbox", str(tmp_path / "inbox")]) == 0
+    assert "grizzly: 1 of 1 addresses" in capsys.readouterr().out
+    assert main(["collect", str(tmp_path / "bears"), "--inbox", str(tmp_path / "nothing")]) == 1
+    assert "There is no inbox" in capsys.readouterr().err
 
 
 def test_several_kernels_write_at_once_and_the_day_s_cap_holds(tmp_path: Path) -> None:

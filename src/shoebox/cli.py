@@ -60,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
                          help="a text, CSV or TSV file of addresses")
     collect.add_argument("--from", dest="places", action="append", default=[], type=Path, metavar="PATH",
                          help="a folder, zip or tar file of pictures")
+    collect.add_argument("--inbox", action="append", default=[], type=Path, metavar="FOLDER",
+                         help="what visitors of an app left, under the class that each of them named")
     collect.add_argument("--per-class", type=int, default=None, help="addresses per class (150; of files: all)")
     collect.add_argument("--licence", choices=("open", "commercial", "modification"), default=None,
                          help="only pictures of which the source knows that this is allowed")
@@ -133,7 +135,8 @@ def _collect(options: argparse.Namespace) -> int:
 
     named = [text.partition("=") for text in options.classes]
     classes = {label.strip(): query.strip() if equals else label.strip() for label, equals, query in named}
-    given = [*map(UrlList, options.urls), *[Folder(p) if p.is_dir() else Archive(p) for p in options.places]]
+    given = [*map(UrlList, options.urls), *[Folder(p) if p.is_dir() else Archive(p) for p in options.places],
+             *map(_inbox, options.inbox)]
     names = options.source or ([] if given else ["ddgs"])
     if names:
         print(WEB_WARNING, "\n", file=sys.stderr)
@@ -168,6 +171,13 @@ def _collect(options: argparse.Namespace) -> int:
     if options.csv is not None:
         report.to_csv(options.csv)
     return 0 if any(record.state in ("added", "duplicate") for record in report.records) else 1
+
+
+def _inbox(folder: Path) -> shoebox.Inbox:
+    if not (folder / "inbox.sqlite").is_file():
+        raise ShoeboxError(f"There is no inbox in {str(folder)!r}. Give the folder that shoebox.app(..., feedback=...) "
+                           "names; it is made with the first picture.")
+    return shoebox.Inbox(folder)
 
 
 def _scan(options: argparse.Namespace) -> int:

@@ -2,20 +2,22 @@
 
 SQLite and files in one folder, which no server shows. A picture comes in as pixels and is written anew, so that
 place, time, camera and whatever hung behind the picture are gone; what a person says is the number of a class,
-never a text. Nothing goes from here into a training by itself.
+never a text. Nothing goes from here into a training by itself: `shoebox.collect(ds, inbox)` copies it into a data set,
+where `shoebox.dataloaders` leaves it out until somebody has decided on it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shoebox.data import atomic_write_bytes, decode_image, jpeg_bytes
@@ -29,9 +31,15 @@ CREATE TABLE IF NOT EXISTS classes (id INTEGER PRIMARY KEY, names TEXT NOT NULL 
 CREATE TABLE IF NOT EXISTS entries (
     receipt TEXT PRIMARY KEY, day TEXT NOT NULL, hour TEXT NOT NULL, label INTEGER, answer INTEGER,
     probability REAL NOT NULL, model TEXT NOT NULL, classes INTEGER NOT NULL REFERENCES classes,
-    size_bytes INTEGER NOT NULL);
+    size_bytes INTEGER NOT NULL, keep_days INTEGER);
 CREATE INDEX IF NOT EXISTS entries_by_day ON entries (day);
 """
+_NEWER = "ALTER TABLE entries ADD COLUMN keep_days INTEGER"  # inboxes of before have no promise beside each picture
+# What was promised with the picture, unless it is to go sooner.
+_TOO_OLD = ("julianday(:today) - julianday(day) > min(coalesce(keep_days, :usual), "
+            "coalesce(:keep_days, keep_days, :usual))")
+_LOG = logging.getLogger("shoebox")
+_KEEP_DAYS = 90
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # nothing that is read as something else
 _RECEIPT_CHARS = 12
 _WAIT_S = 2.0
@@ -94,8 +102,10 @@ class Inbox:
     ----------
     folder : path
         Made on first use. Keep it outside of any folder that is served.
-    keep_days : int
-        Older pictures are deleted, whenever one comes in or the inbox is read.
+    keep_days : int, optional
+        How long new pictures are kept; 90 unless given. Each is deleted when the days are over that were promised with
+        it, or these if they are fewer, whenever a page of the app is made, a picture comes in, or the inbox is read.
+        A copy that was collected into a data set is not: to delete it there is up to the data set's owner.
     caps : Caps
         How much is kept at most.
 
@@ -104,12 +114,14 @@ class Inbox:
     >>> shoebox.collect(ds, Inbox("work/inbox"))  # doctest: +SKIP
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, keep_days: int = 90, caps: Caps | None = None) -> None:
-        if keep_days < 1:
+    def __init__(self, folder: str | os.PathLike[str], *, keep_days: int | None = None,
+                 caps: Caps | None = None) -> None:
+        if keep_days is not None and keep_days < 1:
             raise ShoeboxError(f"keep_days is {keep_days}; at least 1 was expected. Give how many days a picture may "
                                "be kept.")
         self.folder = Path(folder)
-        self.keep_days = keep_days
+        self.keep_days = _KEEP_DAYS if keep_days is None else keep_days
+        self._at_most_days = keep_days
         self.caps = caps or Caps()
         self._session_count = 0
 
@@ -155,9 +167,19 @@ class Inbox:
         except (OSError, sqlite3.Error) as error:
             raise InboxError("feedback_failed") from error
 
+    def expire(self) -> None:
+        """Delete what was kept for as long as was promised. That it cannot be is no reason to show no page."""
+        if not self._is_there():
+            return
+        try:
+            with self._open() as catalog:
+                self._expire(catalog, datetime.now(UTC))
+        except (OSError, sqlite3.Error) as error:
+            _LOG.warning("Old pictures of the inbox %s cannot be deleted: %s", self.folder, error)
+
     def entries(self) -> Iterator[Entry]:
         """What is there, the oldest first. A picture that was taken away by hand is left out."""
-        if not (self.folder / "inbox.sqlite").is_file():
+        if not self._is_there():
             return
         with self._open() as catalog:
             self._expire(catalog, datetime.now(UTC))
@@ -181,10 +203,10 @@ class Inbox:
         with self._open() as catalog:
             self._expire(catalog, now)
             self._check_room(catalog, len(data), now)
-            row = (receipt, _day(now), _hour(now), *said, _classes_id(catalog, classes), len(data))
+            row = (receipt, _day(now), _hour(now), *said, _classes_id(catalog, classes), len(data), self.keep_days)
             atomic_write_bytes(self._picture(receipt), data)
             try:
-                catalog.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                catalog.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             except BaseException:
                 self._picture(receipt).unlink(missing_ok=True)
                 raise
@@ -200,8 +222,8 @@ class Inbox:
             raise InboxError("feedback_space")
 
     def _expire(self, catalog: sqlite3.Connection, now: datetime) -> None:
-        before = _day(now - timedelta(days=self.keep_days))
-        old = catalog.execute("DELETE FROM entries WHERE day < ? RETURNING receipt", (before,)).fetchall()
+        values = {"today": _day(now), "usual": _KEEP_DAYS, "keep_days": self._at_most_days}
+        old = catalog.execute(f"DELETE FROM entries WHERE {_TOO_OLD} RETURNING receipt", values).fetchall()
         for (receipt,) in old:
             self._picture(receipt).unlink(missing_ok=True)
 
@@ -214,6 +236,8 @@ class Inbox:
             catalog.executescript(_SCHEMA)
             catalog.execute("BEGIN IMMEDIATE")
             try:
+                if "keep_days" not in (row[1] for row in catalog.execute("PRAGMA table_info(entries)")):
+                    catalog.execute(_NEWER)
                 yield catalog
             except BaseException:
                 catalog.execute("ROLLBACK")
@@ -221,6 +245,9 @@ class Inbox:
             catalog.execute("COMMIT")
         finally:
             catalog.close()
+
+    def _is_there(self) -> bool:
+        return (self.folder / "inbox.sqlite").is_file()
 
     def _picture(self, receipt: str) -> Path:
         return self.folder / "pictures" / f"{receipt}.jpg"

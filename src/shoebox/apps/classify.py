@@ -54,6 +54,8 @@ def make_page(classifier: Predictor, *, title: Words | None, intro: Words | None
     inbox = feedback if isinstance(feedback, Inbox) or feedback is None else Inbox(feedback)
     for folder in (watch, None if inbox is None else inbox.folder):
         _check_outside(folder)
+    if inbox is not None:
+        inbox.expire()  # an app that nobody leaves a picture at keeps its word too
     manifest = getattr(classifier, "manifest", None)
     model_id = _model_id(manifest, getattr(classifier, "precision", "full"))
     log = None if watch is None else VisitLog(watch, model=model_id, stage=stage)

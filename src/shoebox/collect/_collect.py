@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from shoebox.collect._address import Guard
+from shoebox.collect._local import Feedback, Inbox
 from shoebox.collect._outcome import Limits, SourceError
 from shoebox.collect._report import Collected
 from shoebox.collect._run import Collecting, Event, Wish
@@ -21,11 +22,12 @@ from shoebox.errors import DatasetError
 __all__ = ["collect"]
 
 _PER_CLASS = 150
+_SEARCH = "ddgs"
 _T = TypeVar("_T")
 
 
-def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | Sequence[str] | None = None, *,
-            per_class: int | None = None, source: str | Source | Sequence[str | Source] = "ddgs",
+def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | Sequence[str] | Inbox | None = None, *,
+            per_class: int | None = None, source: str | Source | Inbox | Sequence[str | Source | Inbox] = _SEARCH,
             licence: str | None = None, max_px: int | None = None, allow_private: bool = False,
             contact: str | None = None, limits: Limits | None = None, watch: Callable[[Event], None] | None = None,
             stop: threading.Event | None = None, guard: Guard | None = None) -> Collected:
@@ -38,14 +40,15 @@ def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | S
     ----------
     ds : Dataset or path
         Where the pictures go. A folder that does not exist yet is made.
-    classes : mapping of str to str
+    classes : mapping of str to str, or an Inbox
         From each class to what is asked for it: `{"grizzly": "grizzly bear"}`. A sequence asks for the class names
-        themselves. May be left out for a folder, an archive, a list or feedback that names its own classes.
+        themselves. May be left out for a folder, an archive, a list or feedback that names its own classes. An app's
+        inbox in its place is short for `source=inbox`: what visitors left, under the class that each of them named.
     per_class : int, optional
         Addresses to ask per class. 150 for a search; of a list, a folder, an archive or feedback, all there are.
-    source : str, Source, or several of them
-        `ddgs`, `openverse`, `commons`, `serpapi`, or a `Folder`, `Archive`, `UrlList` or `Feedback` of
-        `shoebox.collect`. Several share the number between them; one that fails leaves a note, the others go on.
+    source : str, Source, Inbox, or several of them
+        `ddgs`, `openverse`, `commons`, `serpapi`, a `Folder`, `Archive` or `UrlList` of `shoebox.collect`, or the
+        `Inbox` of an app. Several share the number between them; one that fails leaves a note, the others go on.
     licence : str, optional
         `open`, `commercial` or `modification`, for sources that know a picture's licence.
     max_px : int, optional
@@ -74,7 +77,13 @@ def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | S
     Examples
     --------
     >>> report = shoebox.collect("bears", {"grizzly": "grizzly bear", "teddy": "teddy bear"})  # doctest: +SKIP
+    >>> report = shoebox.collect("bears", shoebox.Inbox("work/inbox"))  # doctest: +SKIP
     """
+    if isinstance(classes, Inbox):
+        if source != _SEARCH:
+            raise DatasetError("An inbox came in place of the classes, and a source besides. Give both as the source: "
+                               "source=[inbox, …].")
+        classes, source = None, classes
     sources = _answering(lambda: sources_of(source, licence))
     wishes = _wishes(classes, sources, per_class)
     if max_px is not None and max_px < 32:
@@ -88,7 +97,8 @@ def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | S
                          watch=watch or (lambda event: None), stop=stop or threading.Event())
         _in_a_thread(run)
     ds.scan()
-    return Collected(ds, tuple(run.records.values()), tuple(run.notes), run.stopped,
+    left = [item.left_out() for item in sources if isinstance(item, Feedback) and classes is None]
+    return Collected(ds, tuple(run.records.values()), (*run.notes, *filter(None, left)), run.stopped,
                      any(item.searches for item in sources))
 
 
@@ -126,6 +136,10 @@ def _wishes(classes: Mapping[str, str] | Sequence[str] | None, sources: Sequence
                            f"{{{classes!r}: {classes!r}}}.")
     elif not isinstance(classes, Mapping):
         classes = {label: label for label in classes}
+    feedback = [item for item in sources if isinstance(item, Feedback)]
+    if not classes and feedback and len(feedback) == len(sources):
+        raise DatasetError(" ".join(["The inbox has no picture of which a visitor said what it is.",
+                                     *(item.left_out() for item in feedback)]).strip())
     if not classes:
         raise DatasetError("There is nothing to collect. Give the classes and their queries, such as "
                            "{\"grizzly\": \"grizzly bear\"}.")

@@ -167,8 +167,12 @@ class Feedback:
     """A page of the visitors' feedback: `inbox.entries()`, whose members are like `Entry`.
 
     Their pictures come in like all others: through the image door, with their origin on record. A query names a
-    suggested label; an empty query means all, those that are said to be none of the classes too. What visitors say is a
-    suggestion: look at it in the cleaner.
+    suggested label, or "none of these"; an empty query means all. What visitors say is a suggestion: look at it in the
+    cleaner, as until somebody has decided to keep or relabel a picture, `shoebox.dataloaders` leaves it out.
+
+    What was collected is a copy. It does not go when the inbox's days are over or a visitor deletes the picture there:
+    deleting it from the data set, its trash included, is up to the data set's owner. Its record names the number that
+    the visitor has (`feedback/<number>`).
     """
 
     name = "feedback"
@@ -181,12 +185,21 @@ class Feedback:
         """The labels that visitors suggested."""
         return tuple(sorted({_field(entry, *_SUGGESTED) for entry in self._inbox.entries()} - {""}))
 
+    def left_out(self) -> str:
+        """A sentence on the pictures that are none of `labels`, and how to get them; empty when there are none."""
+        n = sum(not _field(entry, *_SUGGESTED) for entry in self._inbox.entries())
+        if not n:
+            return ""
+        return (f"{n} of the inbox's pictures are said to be none of the classes, and were left out. To look at them, "
+                f"collect them into a class of their own: shoebox.collect(ds, {{\"other\": \"{_NONE}\"}}, "
+                "source=inbox)")
+
     def search(self, query: str, n: int | None) -> Iterator[Found]:
         """The entries for a label, oldest first."""
         rank = 0
         for entry in self._inbox.entries():
             label = _field(entry, *_SUGGESTED)
-            if query not in _EVERYTHING and not same_name(label, query):
+            if query not in _EVERYTHING and not same_name(label or _NONE, query):
                 continue
             rank += 1
             said, version = _field(entry, "answer") or _NONE, _field(entry, *_MODEL)

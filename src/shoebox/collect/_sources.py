@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
+from shoebox.collect._local import Feedback, Inbox
 from shoebox.collect._outcome import Found
 from shoebox.collect._services import Commons, Ddgs, Openverse, SerpApi
 from shoebox.errors import DatasetError
@@ -38,13 +39,14 @@ SOURCES: dict[str, Callable[[str | None], Source]] = {
 }
 
 
-def sources_of(given: str | Source | Sequence[str | Source], licence: str | None) -> tuple[Source, ...]:
-    """The sources that a name, a source or several of them mean; `DatasetError` for an unknown name."""
-    many: Sequence[str | Source] = [given] if isinstance(given, (str, Source)) else list(given)
+def sources_of(given: str | Source | Inbox | Sequence[str | Source | Inbox], licence: str | None) -> tuple[Source, ...]:
+    """The sources that a name, a source, an inbox or several of them mean; `DatasetError` for an unknown name."""
+    several = [given] if isinstance(given, (str, Source, Inbox)) else list(given)
+    many = [Feedback(item) if isinstance(item, Inbox) else item for item in several]
     unknown = [item for item in many if isinstance(item, str) and item not in SOURCES]
     wrong = [item for item in many if not isinstance(item, (str, Source))]
     if unknown or wrong or not many:
         came = ", ".join(map(repr, [*unknown, *wrong])) or "nothing"
         raise DatasetError(f"{came} is no source. Choose among {', '.join(SOURCES)}, or give a shoebox.collect.Folder, "
-                           "Archive, UrlList or Feedback.")
+                           "Archive or UrlList, or an app's Inbox.")
     return tuple(SOURCES[item](licence) if isinstance(item, str) else item for item in many)

@@ -106,6 +106,13 @@ def test_collecting_again_asks_for_nothing_that_is_stored_and_tries_again_what_f
     assert more.summary() == "asked 4, saved 3, 1 not found" and made.questions[1:] == [("x", 4)]
 
 
+def test_an_address_that_a_list_names_twice_is_asked_once_and_said(root, here):
+    urls = [here.url(f"/{n}.jpg") for n in (1, 2, 1, 1)]
+    report = collect(root, {"a": ""}, UrlList(urls))
+    assert report.summary() == "asked 2, saved 2" and here.counts() == {"/1.jpg": 1, "/2.jpg": 1}
+    assert report.notes == ("a: 2 of the addresses that urls names are repeated.",)
+
+
 def test_what_was_removed_stays_removed_and_what_was_taken_away_by_hand_comes_back(root, here):
     urls = UrlList([here.url(f"/{n}.jpg") for n in range(4)])
     ds = collect(root, {"a": ""}, urls).ds

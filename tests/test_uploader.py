@@ -203,8 +203,8 @@ def test_a_picture_is_handed_over_and_its_answer_sent_back() -> None:
     assert got == [(b"bytes", "x" * 120)]
     assert fields == {"id": "1", "ok": True, "label": "cat", "probability": 0.99,
                       "top": [["cat", 0.99], ["dog", 0.01]], "confidence": "almost_surely", "elapsed_ms": 12.5,
-                      "width_px": 3, "height_px": 2, "known": True, "p_value": 0.25, "label_set": ["cat"],
-                      "heat": [3, 2], "number": 7, "hidden": False}
+                      "none": False, "width_px": 3, "height_px": 2, "known": True, "p_value": 0.25,
+                      "label_set": ["cat"], "heat": [3, 2], "number": 7, "hidden": False}
     assert buffers == [b"jpeg", b"123456"]
 
 

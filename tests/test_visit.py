@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -277,6 +278,27 @@ def test_none_of_these_is_an_answer_that_can_be_right(folder: Path) -> None:
     assert send(page, said(id="2", number=1, says="right"))[0]["receipt"]
     (entry,) = Inbox(folder / "inbox").entries()
     assert (entry.suggested, entry.answer) == (None, None)
+
+
+@pytest.mark.parametrize(("known", "label_set", "says_none"), [
+    (True, (), True), (None, (), True), (False, ("red",), True), (False, None, True), (True, ("red",), False),
+    (None, None, False)])
+def test_page_log_inbox_and_the_day_s_rate_mean_the_same_by_none_of_these(
+        folder: Path, known: bool | None, label_set: tuple[str, ...] | None, says_none: bool) -> None:
+    class Doubting(Colours):
+        def predict(self, image: Image.Image) -> Prediction:
+            return replace(super().predict(image), label_set=label_set)
+
+    page = classifier_app(Doubting(known), watch="../watch", stage="supervised", feedback="../inbox")
+    fields, _ = send(page, picture(), [jpeg()])
+    assert fields["none"] is says_none
+    assert send(page, said(id="2", number=1, says="right"))[0]["receipt"]
+    seen, expected = watch(folder / "watch"), None if says_none else 0
+    assert seen.events[0]["label"] == expected
+    assert (seen.events[1]["answer"], seen.events[1]["said"]) == (expected, expected)
+    assert (seen.days[0].none, seen.days[0].agreed) == (int(says_none), 1)
+    (entry,) = Inbox(folder / "inbox").entries()
+    assert entry.answer == entry.suggested == (None if says_none else "red")
 
 
 def test_when_nothing_can_be_written_the_answers_go_on(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -51,8 +51,8 @@ _STAGE = """async ([source, css, texts, limits, behaviour]) => {
     stage.end = module.default.render({model, el: document.body});
 }"""
 ANSWER = {"ok": True, "label": "cat", "probability": 0.5, "top": [["cat", 0.5], ["dog", 0.45]], "confidence": "unsure",
-          "elapsed_ms": 3, "width_px": 1, "height_px": 1, "number": 1, "hidden": False, "known": None, "p_value": None,
-          "label_set": ["cat", "dog"], "heat": None}
+          "elapsed_ms": 3, "width_px": 1, "height_px": 1, "number": 1, "hidden": False, "none": False, "known": None,
+          "p_value": None, "label_set": ["cat", "dog"], "heat": None}
 ALIVE = {"hello": {"ok": True}, "ping": {"ok": True}}
 
 

@@ -92,11 +92,11 @@ class Opening:
             if classifier.manifest != self.manifest:
                 raise BundleError("The bundle was exchanged while it was opened. Reload the page.")
         except ShoeboxError as error:
+            _LOG.error("The app cannot start: %s", error)  # first: whoever reads of it finds it in the log
             self._fail(error)
-            _LOG.error("The app cannot start: %s", error)
         except Exception:
-            self._fail(BundleError(_UNEXPECTED))
             _LOG.exception("The app cannot start")
+            self._fail(BundleError(_UNEXPECTED))
         else:
             self._opened.set_result(classifier)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from shoebox.apps._visit import Predictor
+from shoebox.apps._visit import Predictor, says_none
 from shoebox.apps._watch import VisitLog, Watch, watch
 from shoebox.data import ImageSource, open_image
 from shoebox.errors import ShoeboxError
@@ -55,7 +55,7 @@ def rehearse(classifier: Predictor, pictures: Sequence[ImageSource], folder: str
             if ago < strange_days and rng.random() < strange_share:
                 image = ImageOps.invert(image.transpose(Image.Transpose.ROTATE_90))
             answer = classifier.predict(image)
-            log.answered(None if answer.known is False else known[answer.label], answer.probability, answer.elapsed_ms,
+            log.answered(None if says_none(answer) else known[answer.label], answer.probability, answer.elapsed_ms,
                          p_value=answer.p_value, known=answer.known, now=now - timedelta(days=ago))
     return watch(place)
 

@@ -17,9 +17,9 @@ from shoebox.apps._watch import VisitLog
 from shoebox.data import decode_image, jpeg_bytes
 from shoebox.errors import ImageError, ShoeboxError
 from shoebox.types import Prediction
-from shoebox.widgets.uploader import LIMITS, Answer, Heat, Verdict
+from shoebox.widgets.uploader import LIMITS, Answer, Heat, Verdict, is_none
 
-__all__ = ["STAGES", "Predictor", "Stage", "Visit", "warm_up"]
+__all__ = ["STAGES", "Predictor", "Stage", "Visit", "says_none", "warm_up"]
 
 Stage = Literal["shadow", "supervised", "live"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -153,7 +153,7 @@ class Visit:
                                known=prediction.known)
 
     def _place(self, prediction: Prediction) -> int | None:
-        return None if prediction.known is False else self._places[prediction.label]
+        return None if says_none(prediction) else self._places[prediction.label]
 
     def _said(self, verdict: Verdict, prediction: Prediction) -> int | None:
         if verdict.says == "none":
@@ -166,6 +166,11 @@ class Visit:
         if self._stage == "shadow":  # nobody saw what they would be calling right
             raise ShoeboxError("The answer is not shown here, so nobody can call it right. Choose what it is.")
         return self._place(prediction)
+
+
+def says_none(prediction: Prediction) -> bool:
+    """Whether the answer is "none of these"."""
+    return is_none(prediction.known, getattr(prediction, "label_set", None))
 
 
 def warm_up(classifier: Predictor) -> None:

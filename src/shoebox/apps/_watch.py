@@ -220,10 +220,14 @@ def _day(day: str, events: Sequence[dict[str, Any]]) -> Day:
     times = [event["ms"] for event in answers]
     return Day(
         date.fromisoformat(day), len(answers), len(_of(events, "refused")),
-        sum(event.get("known") is False for event in answers),
+        sum(map(_is_none, answers)),
         float(np.mean([event["p"] for event in answers])) if answers else None,
         float(np.median(times)) if times else None, float(np.quantile(times, 0.95)) if times else None,
         len(verdicts), sum(event["answer"] == event["said"] for event in verdicts))
+
+
+def _is_none(answer: dict[str, Any]) -> bool:
+    return answer["label"] is None or answer.get("known") is False
 
 
 def _alerts(days: Sequence[Day]) -> tuple[int, int]:

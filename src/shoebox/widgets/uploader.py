@@ -15,7 +15,7 @@ from shoebox.widgets._messages import Desk, MessageError, Reply, Request
 from shoebox.widgets._modules import join_modules, join_styles
 from shoebox.widgets._texts import read_texts, texts_of
 
-__all__ = ["CONFIDENCE", "LIMITS", "MARK", "Answer", "Heat", "Uploader", "Verdict", "confidence"]
+__all__ = ["CONFIDENCE", "LIMITS", "MARK", "Answer", "Heat", "Uploader", "Verdict", "confidence", "is_none"]
 
 _STATIC = pathlib.Path(__file__).parent / "static"
 _MAX_NAME_CHARS = 120
@@ -103,6 +103,11 @@ class Answer:
     number: int = 0
     hidden: bool = False
 
+    @property
+    def none(self) -> bool:
+        """Whether it is said to be none of the classes, as `is_none` has it."""
+        return is_none(self.known, self.label_set)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -124,6 +129,24 @@ class Verdict:
     says: Literal["right", "label", "none"]
     label: int | None
     keep: bool
+
+
+def is_none(known: bool | None, label_set: Sequence[str] | None) -> bool:
+    """Whether an answer says that it is none of the classes: the one rule for page, log and inbox.
+
+    Parameters
+    ----------
+    known : bool or None
+        False: the picture is like none of the classes.
+    label_set : sequence of str, or None
+        Empty: no class is plausible.
+
+    Examples
+    --------
+    >>> is_none(None, ("cat",)), is_none(False, ("cat",)), is_none(True, ()), is_none(None, None)
+    (False, True, True, False)
+    """
+    return known is False or (label_set is not None and not label_set)
 
 
 def confidence(top: Sequence[tuple[str, float]]) -> str:
@@ -259,6 +282,7 @@ def _fields(answer: Answer) -> dict[str, Any]:
         "top": [[label, float(probability)] for label, probability in answer.top],
         "confidence": confidence(answer.top),
         "elapsed_ms": float(answer.elapsed_ms),
+        "none": answer.none,
         "known": answer.known,
         "p_value": None if answer.p_value is None else float(answer.p_value),
         "label_set": None if answer.label_set is None else list(answer.label_set),

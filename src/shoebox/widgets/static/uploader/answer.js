@@ -3,8 +3,8 @@
  * One answer: the picture with where the network looked, and the words beside it.
  *
  * @typedef {{number: number, hidden: boolean, width_px: number, height_px: number, label: string, probability: number,
- *   top: [string, number][], confidence: string, elapsed_ms: number, known: boolean | null, p_value: number | null,
- *   label_set: string[] | null, heat: [number, number] | null}} Answer
+ *   top: [string, number][], confidence: string, elapsed_ms: number, none: boolean, known: boolean | null,
+ *   p_value: number | null, label_set: string[] | null, heat: [number, number] | null}} Answer
  * @typedef {import("./picture.js").Prepared} Prepared
  * @typedef {{name: string, answer: Answer | null, sentence: string, url: string, heat: DataView | null,
  *   sent: Prepared | null, nodes: HTMLElement[] | null}} Result
@@ -15,8 +15,8 @@ import { element, fileSize, fill, number, percent } from "./words.js";
 const HEAT_COLOUR = [255, 64, 0];
 const HEAT_OPACITY = 0.7;
 
-/** Whether the answer is that it is none of the classes. @param {Answer} answer */
-export const isNone = (answer) => answer.known === false || answer.label_set?.length === 0;
+/** Whether the answer is that it is none of the classes: the kernel's word, as log and inbox have it. @param {Answer} answer */
+export const isNone = (answer) => answer.none;
 
 /**
  * The picture, and a button that lays over it where the network looked.

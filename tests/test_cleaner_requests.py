@@ -147,6 +147,19 @@ class TestTogether:
         assert "conflict" not in ask(cleaner, "decide", path=path, decision="keep", seen=theirs["seq"], who="Ben")
         assert (ds.decisions[path].kind, ds.decisions[path].who) == ("keep", "Ben")
 
+    def test_who_comes_later_takes_back_their_own_and_never_another_s(self, cleaner, ds):
+        first, second = paths(cleaner)[:2]
+        ask(cleaner, "decide", path=first, decision="keep", who="Ben")
+        ask(cleaner, "decide", path=second, decision="remove", who="Ada")
+        reloaded = Cleaner(Dataset(ds.root), rank(ds), page_size=5)
+        assert ask(reloaded, "undo", who=" Ben ")["path"] == first
+        assert ask(reloaded, "undo", who="Ben")["path"] is None
+        assert {path: d.who for path, d in ds.decisions.items()} == {second: "Ada"}
+        assert ask(reloaded, "redo", who="Ben")["path"] == first
+        assert not ask(reloaded, "undo", who=7)["ok"]
+        assert reloaded.undo_decision().path == first, "brought back here, so it is a step of this page"
+        assert reloaded.undo_decision(who="Ada").path == second
+
     def test_the_watch_brings_what_was_decided_elsewhere_and_ends_with_the_widget(self, ds):
         cleaner = Cleaner(ds, rank(ds), page_size=5)
         cleaner._watch._every_s = .01
@@ -176,6 +189,48 @@ class TestTogether:
         watch.stop()
         watch.renew()
         assert not watch.is_alive
+
+
+class TestApplied:
+    """An apply of a kernel that is gone: another cleaner on the same folder can take it back."""
+
+    @pytest.fixture
+    def fresh(self, cleaner, ds):
+        cleaner.decide(paths(cleaner)[0], "relabel", "grizzly")
+        cleaner.decide(paths(cleaner)[1], "remove")
+        cleaner.apply()
+        again = Dataset(ds.root)
+        return Cleaner(again, rank(again), page_size=5)
+
+    def test_it_is_offered_and_brings_the_files_back(self, cleaner, fresh, ds):
+        assert fresh.result is None and ask(fresh, "plan")["ok"]
+        at, files = fresh.planned["last_apply"]
+        assert files == 2 and at == ds.last_apply.at
+        assert ask(fresh, "undo_apply")["ok"] and fresh.result["moved"] == 2 and fresh.result["undone"]
+        assert all(file.is_file() for file in cleaner.fns)
+        ask(fresh, "plan")
+        assert fresh.planned["last_apply"] is None, "there is none before it"
+
+    def test_what_came_back_and_is_not_in_the_ranking_is_said(self, fresh):
+        fresh.undo()
+        assert fresh.notice == ("1 picture of this ranking is left out: moved, removed or changed since it was made. "
+                                "2 pictures that came back are not in this ranking. Rank again to see them.")
+
+    def test_one_s_own_apply_taken_back_leaves_nothing_to_say(self, cleaner):
+        cleaner.decide(paths(cleaner)[0], "remove")
+        cleaner.apply()
+        cleaner.undo()
+        assert cleaner.notice == ""
+
+    def test_an_apply_that_this_notebook_has_not_seen_is_not_offered(self, cleaner, fresh):
+        fresh.decide(paths(fresh)[0], "remove")
+        fresh.apply()
+        ask(cleaner, "plan")
+        assert cleaner.planned["last_apply"] is None and not ask(cleaner, "undo_apply")["ok"]
+
+    def test_without_an_apply_nothing_is_offered(self, cleaner):
+        ask(cleaner, "plan")
+        assert cleaner.planned["last_apply"] is None
 
 
 class TestAbove:

@@ -143,6 +143,26 @@ class TestSteps:
         assert [d.path for d in again.undo_decision()] == [paths(review)[1]]
         assert [d.path for d in again.undo_decision()] == [paths(review)[0]] and again.undo_decision() == ()
 
+    def test_after_a_restart_a_person_takes_back_what_stands_beside_their_name_and_nothing_else(self, review):
+        first, second, third = paths(review)[:3]
+        review.decide([first], "keep", who="Ben")
+        review.decide([second], "remove", who="Ada")
+        review.decide([third], "unsure")
+        again = Review(Dataset(review._ds.root), review.issues, page_size=3)
+        assert [d.path for d in again.undo_decision("Ben")] == [first] and again.undo_decision("Ben") == ()
+        assert [d.path for d in again.undo_decision()] == [third], "without a name: the user's"
+        assert again.undo_decision() == () and stands(again) == {second: ("remove", None)}
+        assert [d.path for d in Review(Dataset(review._ds.root), review.issues, who="Ada").undo_decision()] == [second]
+
+    def test_a_decision_that_somebody_has_decided_over_is_not_taken_back_unseen(self, review):
+        path = paths(review)[0]
+        review.decide([path], "keep", who="Ben")
+        review.decide([path], "remove", who="Ada")
+        again = Review(Dataset(review._ds.root), review.issues, page_size=3)
+        assert again.undo_decision("Ben") == () and stands(again) == {path: ("remove", None)}
+        again.undo_decision("Ada")
+        assert stands(again) == {path: ("keep", None)}, "and Ben's is still there below it"
+
 
 class TestTwoReviewers:
     @pytest.fixture

@@ -13,7 +13,7 @@ from shoebox.data._catalog import Catalog
 from shoebox.data._decisions import Decision, Journal, PastDecision
 from shoebox.data._files import check_label, name_key
 from shoebox.data._pictures import Pictures
-from shoebox.data._records import ImageRecord
+from shoebox.data._records import ApplyRecord, ImageRecord
 from shoebox.errors import DatasetError
 from shoebox.types import DecisionKind
 
@@ -52,6 +52,7 @@ class ConflictError(DatasetError):
 class Deciding(Pictures):
     """What `Dataset` adds for a review: steps of many decisions, news, history."""
 
+    _apply_seen: int
     _catalog: Catalog
     _journal: Journal
     _lock: RLock
@@ -138,11 +139,23 @@ class Deciding(Pictures):
             self._catch_up()
             return self._journal.history(path)
 
-    def undoable(self, up_to: int) -> Decision | None:
-        """The newest decision with a number of at most `up_to` that is neither undone nor applied."""
+    def undoable(self, up_to: int, who: str = "") -> Decision | None:
+        """The newest decision of one person that stands and has a number of at most `up_to`.
+
+        `who` as it was written beside the decision: the user's name when empty.
+        """
         with self._lock:
             self._catch_up()
-            return self._journal.to_undo(up_to)
+            return self._journal.newest_of(who or _user(), up_to)
+
+    @property
+    def last_apply(self) -> ApplyRecord | None:
+        """What `undo_apply` would take back: the newest apply, quarantine or restore, whichever notebook made it.
+
+        None when there is none, or when this notebook has not seen it: scan first then.
+        """
+        done = [apply for apply in self._catalog.applies("done") if apply.moves]
+        return done[-1] if done and done[-1].id == self._apply_seen else None
 
     def _is(self, number: int, *, undone: bool) -> bool:
         with self._lock:

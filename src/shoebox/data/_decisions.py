@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -132,10 +131,15 @@ class Journal:
         """Whether a decision is there, not applied, and undone or not as asked."""
         return number in self._decisions and number not in self._applied and (number in self._undone) == undone
 
-    def to_undo(self, up_to: float = math.inf) -> Decision | None:
+    def to_undo(self) -> Decision | None:
         """The newest decision that can be undone: not undone before, and not applied to the files."""
         return next((d for n, d in reversed(self._decisions.items())
-                     if n <= up_to and n not in self._undone and n not in self._applied), None)
+                     if n not in self._undone and n not in self._applied), None)
+
+    def newest_of(self, who: str, up_to: int) -> Decision | None:
+        """The newest decision with this name beside it that stands, with a number of at most `up_to`."""
+        return max((d for d in self._standing.values() if d.who == who and d.seq <= up_to),
+                   key=lambda decision: decision.seq, default=None)
 
     def to_redo(self) -> Decision | None:
         """The decision undone last, as long as nothing was decided since."""

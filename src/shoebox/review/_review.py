@@ -18,7 +18,8 @@ from shoebox.review._close_look import CloseLook, close_look
 from shoebox.review._columns import DECIDED, STATES, Columns, gone_of, state_of
 from shoebox.review._files import absent, site_of
 from shoebox.review._session import Item, Snapshot, View, accepted, item_at, items_of, matrix, queue_of, show
-from shoebox.review._summary import PlanSummary, summarise
+from shoebox.review._steps import Steps
+from shoebox.review._summary import PlanSummary, left_out_words, summarise
 from shoebox.types import DecisionKind, Issue
 
 __all__ = ["Review"]
@@ -63,11 +64,9 @@ class Review:
         self._settled: dict[str, tuple[int, bool]] = {}  # what an apply of this review has moved: number, problem
         self.queue_number = self.order = 0
         self._lock = threading.RLock()
-        self._own: set[int] = set()
-        self._steps: list[tuple[int, ...]] = []  # what this review decided, step by step
-        self._undone: list[tuple[int, ...]] = []
+        self._returned: frozenset[str] = frozenset()  # what an undo of this review has brought back
         self._take(ranking)
-        self._began = self._read
+        self._steps = Steps(ds, self._read)
 
     def _take(self, ranking: Sequence[Issue]) -> None:
         sources = getattr(self._ds, "sources", {})
@@ -98,13 +97,10 @@ class Review:
 
     @property
     def notice(self) -> str:
-        """A sentence about pictures that had to be left out; empty when there are none."""
-        count = len(self._gone - self._applied)
-        if count == 0:
-            return ""
-        pictures, are = ("picture", "is") if count == 1 else ("pictures", "are")
-        return (f"{count} {pictures} of this ranking {are} left out: moved, removed or changed since it was made. "
-                "Rank again to see them.")
+        """What a person should know of pictures that are left out, or came back unranked; empty when all is well."""
+        left_out = len(self._gone - self._applied)
+        unranked = sum(path not in self and self.has_picture(path) for path in self._returned)
+        return left_out_words(left_out, unranked)
 
     def __contains__(self, path: object) -> bool:
         return path in self._columns.place
@@ -146,42 +142,23 @@ class Review:
         with self._lock:
             choices = [self._choice(path, kind, label, self._seen(path, seen, seen_up_to)) for path in paths]
             decisions = self._ds.decide_many(choices, who=who or self.who)
-            numbers = tuple(decision.seq for decision in decisions)
-            self._own.update(numbers)
-            before = self._steps.pop() if same_step and self._steps else ()
-            self._steps.append(before + numbers)
-            self._undone.clear()
+            self._steps.add(decisions, to_the_last=same_step)
             self.catch_up()
             return decisions
 
-    def undo_decision(self) -> tuple[Decision, ...]:
+    def undo_decision(self, who: str = "") -> tuple[Decision, ...]:
         """Take back the newest step and turn to the page of its first picture; empty when there is none.
 
-        Steps of this review first, then what stood when it began, one by one. What somebody else has decided
-        meanwhile is theirs to take back.
+        Steps of this review first, then what the same person had decided before it began, one by one: `who`, as it
+        stands beside their decisions. What somebody else has decided is theirs to take back.
         """
         with self._lock:
-            while self._steps:
-                step = self._steps.pop()
-                if taken := self._ds.take_back(step):
-                    self._undone.append(tuple(decision.seq for decision in taken))
-                    return self._turn_to(taken)
-            before = self._ds.undoable(self._began)
-            taken = self._ds.take_back([before.seq]) if before else ()
-            if taken:
-                self._undone.append((taken[0].seq,))
-            return self._turn_to(taken)
+            return self._turn_to(self._steps.take_back(who or self.who))
 
     def redo_decision(self) -> tuple[Decision, ...]:
         """Bring back the step that was undone last, as long as nothing was decided here since."""
         with self._lock:
-            while self._undone:
-                if brought := self._ds.bring_back(self._undone.pop()):
-                    numbers = tuple(decision.seq for decision in brought)
-                    self._steps.append(numbers)
-                    self._own.update(numbers)
-                    return self._turn_to(brought)
-            return ()
+            return self._turn_to(self._steps.bring_back())
 
     def current(self) -> Snapshot:
         """What `view` shows now, by the catalog and the files as they are."""
@@ -282,8 +259,9 @@ class Review:
 
     def plan(self) -> tuple[Plan, PlanSummary]:
         """What `apply` would move where, and the same in numbers; nothing is touched."""
-        plan = self._ds.plan()
-        return plan, summarise(plan, (record.label for record in self._ds.images))
+        plan, last = self._ds.plan(), self._ds.last_apply
+        return plan, summarise(plan, (record.label for record in self._ds.images),
+                               (last.at, len(last.moves)) if last else None)
 
     def apply(self, *, confirm: str | None = None, progress: Progress | None = None) -> ApplyResult:
         """Move relabelled pictures to their class and removed ones to the trash.
@@ -296,8 +274,12 @@ class Review:
         return self._move(lambda: self._ds.apply(plan, progress))
 
     def undo_apply(self, *, progress: Progress | None = None) -> ApplyResult:
-        """Bring the files of the newest apply back to where they were."""
-        return self._move(lambda: self._ds.undo_apply(progress))
+        """Bring the files of the newest apply back to where they were, be it of this review or of one before."""
+        with self._lock:
+            last = self._ds.last_apply
+            result = self._move(lambda: self._ds.undo_apply(progress), back=True)
+            self._returned |= frozenset(move.path for move in last.moves) if last else frozenset()
+            return result
 
     def _choice(self, path: str, kind: DecisionKind | None, label: str | None, seen: int | None) -> Choice:
         issue = self.issues[self._columns.place[path]]
@@ -310,7 +292,7 @@ class Review:
         number = 0 if stands is None else stands.seq
         if seen is None and seen_up_to is None:
             return None
-        if number in self._own or (seen_up_to is not None and number <= seen_up_to):
+        if number in self._steps or (seen_up_to is not None and number <= seen_up_to):
             return number  # one's own is no surprise, even where the page has not drawn it yet
         return seen or 0
 
@@ -330,7 +312,7 @@ class Review:
         self._gone_mask |= gone_of(self._columns, lost)
         return bool(lost)
 
-    def _move(self, run: Callable[[], ApplyResult]) -> ApplyResult:
+    def _move(self, run: Callable[[], ApplyResult], *, back: bool = False) -> ApplyResult:
         with self._lock:
             outside = self._gone - self._applied
             standing = {path: (decision.seq, decision.kind != "keep") for path, decision in self._stands.items()}
@@ -339,7 +321,7 @@ class Review:
             finally:
                 self._gone = absent(self._ds, self.issues)
                 self._gone_mask = gone_of(self._columns, self._gone)
-                self._applied = self._gone - outside
+                self._applied = (self._gone - outside) & (self._applied if back else self._gone)
                 self._settled = {path: verdict for path, verdict in (standing | self._settled).items()
                                  if path in self._applied}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from shoebox.data import Plan
 
-__all__ = ["ClassChange", "PlanSummary", "summarise"]
+__all__ = ["ClassChange", "PlanSummary", "left_out_words", "summarise"]
 
 LISTED_MOVES = 50
 
@@ -29,7 +29,8 @@ class PlanSummary:
     """A plan in numbers. `token` names this very plan: who confirms it confirms these moves and no others.
 
     `classes` holds only those whose number changes or that exchange pictures; `moves` the first 50 as
-    (path, new class or None for the trash); `stale` a sentence for each decision that is left alone.
+    (path, new class or None for the trash); `stale` a sentence for each decision that is left alone. `last_apply` is
+    when files were moved last and how many, if that can be taken back now.
     """
 
     token: str
@@ -39,14 +40,16 @@ class PlanSummary:
     classes: tuple[ClassChange, ...]
     moves: tuple[tuple[str, str | None], ...]
     stale: tuple[str, ...]
+    last_apply: tuple[str, int] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain dicts, lists and numbers."""
         return {**vars(self), "classes": [dict(vars(row)) for row in self.classes],
-                "moves": [list(move) for move in self.moves], "stale": list(self.stale)}
+                "moves": [list(move) for move in self.moves], "stale": list(self.stale),
+                "last_apply": None if self.last_apply is None else list(self.last_apply)}
 
 
-def summarise(plan: Plan, labels: Iterable[str]) -> PlanSummary:
+def summarise(plan: Plan, labels: Iterable[str], last_apply: tuple[str, int] | None = None) -> PlanSummary:
     """Sum up a plan; `labels` are the present labels of all pictures of the data set, one each."""
     before = Counter(labels)
     after = before.copy()
@@ -62,7 +65,21 @@ def summarise(plan: Plan, labels: Iterable[str]) -> PlanSummary:
         token=_token(plan), total=len(plan.moves), relabel=len(plan.moves) - removed, remove=removed,
         classes=tuple(ClassChange(label, before[label], after[label]) for label in sorted(touched)),
         moves=tuple((move.path, move.new_label) for move in plan.moves[:LISTED_MOVES]),
-        stale=tuple(skipped.sentence for skipped in plan.stale))
+        stale=tuple(skipped.sentence for skipped in plan.stale),
+        last_apply=last_apply)
+
+
+def left_out_words(left_out: int, unranked: int) -> str:
+    """What to say of pictures of a ranking that are no longer there, and of those that came back and are not in it."""
+    sentences = []
+    if left_out:
+        pictures, are = ("picture", "is") if left_out == 1 else ("pictures", "are")
+        sentences.append(f"{left_out} {pictures} of this ranking {are} left out: moved, removed or changed since it "
+                         "was made.")
+    if unranked:
+        pictures, are = ("picture", "is") if unranked == 1 else ("pictures", "are")
+        sentences.append(f"{unranked} {pictures} that came back {are} not in this ranking.")
+    return " ".join([*sentences, "Rank again to see them."]) if sentences else ""
 
 
 def _token(plan: Plan) -> str:

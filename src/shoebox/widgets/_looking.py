@@ -1,4 +1,7 @@
-"""The cleaner's requests that only look: pages ahead, pictures that are alike, one picture in full."""
+"""The cleaner's requests that only look: pages ahead, pictures that are alike, one picture in full.
+
+And what all its requests share: paths, the reviewer's name and a view, checked on their way in.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from typing import Any, cast
 from shoebox.review import Review, View, as_rows
 from shoebox.widgets._messages import Handler, MessageError, Reply, Request
 
-__all__ = ["MAX_PATH_CHARS", "known_path", "known_paths", "looking", "wished_view"]
+__all__ = ["MAX_PATH_CHARS", "known_path", "known_paths", "looking", "reviewer", "wished_view"]
 
 MAX_PATH_CHARS = 4096
 MAX_PATHS = 2_000  # of a request: a page asks for further ones in turn
 MAX_STRIP = 96
+_MAX_NAME_CHARS = 80
 
 
 def looking(review: Review) -> dict[str, Handler]:
@@ -66,6 +70,11 @@ def known_path(request: Request, review: Review, name: str = "path") -> str:
 def known_paths(request: Request, review: Review) -> list[str]:
     """The field `paths` as paths of the ranking, each once; `MessageError` otherwise."""
     return [_checked(path, review) for path in dict.fromkeys(_texts(request, "paths", MAX_PATHS))]
+
+
+def reviewer(request: Request) -> str:
+    """The name that the page gives its reviewer; empty when it gives none."""
+    return request.text("who", max_chars=_MAX_NAME_CHARS).strip() if "who" in request.fields else ""
 
 
 def wished_view(review: Review, request: Request) -> View:

@@ -16,7 +16,7 @@ from shoebox.errors import DatasetError
 from shoebox.review import Review, as_rows
 from shoebox.types import DecisionKind, Issue
 from shoebox.widgets._later import Later, Tell
-from shoebox.widgets._looking import known_path, known_paths, looking, wished_view
+from shoebox.widgets._looking import known_path, known_paths, looking, reviewer, wished_view
 from shoebox.widgets._messages import Desk, Reply, Request
 from shoebox.widgets._modules import join_modules, join_styles
 from shoebox.widgets._ordering import Ordering
@@ -26,7 +26,6 @@ from shoebox.widgets._watch import Watch
 __all__ = ["Cleaner", "Later", "Tell"]
 
 _STATIC = pathlib.Path(__file__).parent / "static"
-_MAX_NAME_CHARS = 80
 _PROGRESS_EVERY_S = 0.1
 _MAX_ROWS = 200
 
@@ -174,19 +173,18 @@ class Cleaner(anywidget.AnyWidget):
             self._refresh()
             return decision
 
-    def undo_decision(self) -> Decision | None:
-        """Take back the newest decision of this review and turn to its picture; None when there is none."""
-        with self._lock:
-            decisions = self._review.undo_decision()
-            self._refresh()
-            return decisions[0] if decisions else None
+    def undo_decision(self, *, who: str = "") -> Decision | None:
+        """Take back the newest decision of this review and turn to its picture; None when there is none.
+
+        Then those made before it by `who` (the reviewer of this cleaner when empty), never another person's.
+        """
+        decisions = self._step(lambda: self._review.undo_decision(who))
+        return decisions[0] if decisions else None
 
     def redo_decision(self) -> Decision | None:
         """Bring back what was undone last, as long as nothing was decided since; None when there is none."""
-        with self._lock:
-            decisions = self._review.redo_decision()
-            self._refresh()
-            return decisions[0] if decisions else None
+        decisions = self._step(self._review.redo_decision)
+        return decisions[0] if decisions else None
 
     def plan(self) -> Plan:
         """What `apply` would move where; nothing is touched."""
@@ -273,12 +271,12 @@ class Cleaner(anywidget.AnyWidget):
     def _decided(self, paths: Sequence[str], request: Request) -> Reply:
         kind = request.one_of("decision", (*get_args(DecisionKind), "accept"))
         label = request.one_of("label", self._review.classes) if kind == "relabel" else None
-        who = request.text("who", max_chars=_MAX_NAME_CHARS).strip() if "who" in request.fields else ""
         seen = {name: request.integer(name) for name in ("seen", "seen_up_to") if name in request.fields}
+        step = request.fields.get("step") is True
         with self._lock:
             try:
                 decisions = self._review.decide(paths, None if kind == "accept" else cast(DecisionKind, kind), label,
-                                                who=who, same_step=request.fields.get("step") is True, **seen)
+                                                who=reviewer(request), same_step=step, **seen)
             except ConflictError as error:
                 self._refresh()
                 return self._reply(conflict=[told(decision) for decision in error.standing], error=str(error))
@@ -286,16 +284,18 @@ class Cleaner(anywidget.AnyWidget):
         return self._reply(decided=len(decisions), rows=self._rows(decisions))
 
     def _on_undo(self, request: Request) -> Reply:
-        with self._lock:
-            decisions = self._review.undo_decision()
-            self._refresh()
-        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions),
-                           rows=self._rows(decisions))
+        return self._stepped(self._step(lambda: self._review.undo_decision(reviewer(request))))
 
     def _on_redo(self, request: Request) -> Reply:
+        return self._stepped(self._step(self._review.redo_decision))
+
+    def _step(self, run: Callable[[], tuple[Decision, ...]]) -> tuple[Decision, ...]:
         with self._lock:
-            decisions = self._review.redo_decision()
+            decisions = run()
             self._refresh()
+            return decisions
+
+    def _stepped(self, decisions: Sequence[Decision]) -> Reply:
         return self._reply(path=decisions[0].path if decisions else None, count=len(decisions),
                            rows=self._rows(decisions))
 

@@ -29,7 +29,7 @@ export function createPanel(panel, help, overview, model, leave) {
     const result = model.get("result");
     if (shown === "help") return createHelp(model.get("classes"));
     if (shown === "overview" && confusion) return createOverview(confusion, model.get("snapshot"));
-    if (open(planned)) return createPlan(planned, result, moving ? model.get("progress") : null);
+    if (open(planned)) return createPlan(planned, moving ? model.get("progress") : null);
     return open(result) ? createResult(result) : null;
   }
 

@@ -29,10 +29,9 @@ export function createHelp(classes) {
 
 /**
  * @param {Planned} planned
- * @param {Result | null} result of the last apply, which can be taken back
  * @param {number[] | null} progress while files are moving
  */
-export function createPlan(planned, result, progress) {
+export function createPlan(planned, progress) {
   const box = element("div", "sbx-plan");
   const nothing = planned.total === 0;
   const files = counted(planned.total, "file", "files");
@@ -46,8 +45,10 @@ export function createPlan(planned, result, progress) {
   const buttons = element("div", "sbx-buttons");
   if (!nothing) buttons.append(button("apply", `Move ${files}`, [words(`Move ${files}`)], "sbx-primary"));
   buttons.append(button("cancel", nothing ? "Close (Esc)" : "Cancel (Esc)", [words(nothing ? "Close" : "Cancel")]));
-  if (result?.moved && !result.undone) {
-    buttons.append(button("undo_apply", "Bring back the files of the last apply", [icon("undo"), words("Undo the last apply")]));
+  if (planned.last_apply) {
+    const [at, moved] = planned.last_apply;
+    box.append(element("p", "sbx-more", `${counted(moved, "file was", "files were")} moved last, on ${moment(at)}.`));
+    buttons.append(button("undo_apply", "Bring these files back", [icon("undo"), words("Undo the last apply")]));
   }
   if (progress) {
     for (const node of buttons.querySelectorAll("button")) node.disabled = true;
@@ -58,6 +59,9 @@ export function createPlan(planned, result, progress) {
   box.append(buttons);
   return box;
 }
+
+/** A time in UTC as this place writes it. @param {string} at */
+const moment = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 /** @param {Planned["classes"]} classes */
 function createChanges(classes) {

@@ -17,7 +17,7 @@
  *   found: {sentence: string} | null, revision: number, queue: number, order: number, line: number}} Snapshot
  * @typedef {{token: string, total: number, relabel: number, remove: number,
  *   classes: {label: string, before: number, after: number}[], moves: [string, string | null][],
- *   stale: string[]}} Planned
+ *   stale: string[], last_apply?: [string, number] | null}} Planned
  * @typedef {{sentence: string, moved: number, undone: boolean, failed: string[]}} Result
  * @typedef {{get(name: string): any, on(name: string, callback: (...args: any[]) => void): void,
  *   off(name: string, callback: (...args: any[]) => void): void, send(content: any): void}} Model

@@ -14,22 +14,6 @@ from playwright.sync_api import Page, expect
 from tests._pictures import draw as picture
 
 
-def test_a_silent_kernel_is_told_after_five_seconds_and_a_late_answer_clears_it(alone: Page, tmp_path: Path) -> None:
-    first = draw(alone, tmp_path)[0]
-    card(alone, 1).focus()
-    alone.keyboard.press("k")
-    alone.clock.fast_forward(4_900)
-    expect(card(alone, 1)).to_have_attribute("data-state", "saving")
-    alone.clock.fast_forward(200)
-    expect(card(alone, 1)).to_contain_text("not saved: the kernel does not answer")
-    expect(card(alone, 1)).to_have_attribute("data-decision", "")
-    expect(alone.get_by_role("status")).to_contain_text("the kernel does not answer")
-    alone.evaluate("([path, id]) => kernel.hear('msg:custom', { id, ok: true, revision: kernel.decide(path, 'keep') })",
-                   [first, sent(alone)[0]["id"]])
-    expect(card(alone, 1)).to_have_attribute("data-decision", "keep")
-    expect(card(alone, 1)).not_to_contain_text("not saved")
-
-
 def test_a_card_changes_with_the_answer_and_not_before(alone: Page, tmp_path: Path) -> None:
     first = draw(alone, tmp_path)[0]
     card(alone, 1).focus()
@@ -137,6 +121,23 @@ def test_before_and_after_a_retraining_are_shown_with_intervals(alone: Page, tmp
     group = alone.get_by_role("group", name="Before and after training again")
     expect(group).to_contain_text("95.0 % right (95 % interval 90.0 % to 98.0 %)")
     expect(group).to_contain_text("7 answers turned right, 1 turned wrong.")
+
+
+@pytest.mark.parametrize("last_apply", [["2025-11-20T10:00:00.000+00:00", 12], None])
+def test_an_apply_of_a_kernel_that_is_gone_can_be_undone_from_the_plan(
+        alone: Page, tmp_path: Path, last_apply: list[Any] | None) -> None:
+    draw(alone, tmp_path)
+    plan = {"token": "t", "total": 0, "relabel": 0, "remove": 0, "classes": [], "moves": [], "stale": []}
+    alone.evaluate("(plan) => kernel.set({ planned: plan })", {**plan, "last_apply": last_apply})
+    region = alone.get_by_role("region", name="Nothing to move")
+    undo = region.get_by_role("button", name="Undo the last apply")
+    if last_apply is None:
+        expect(region).to_be_visible()
+        expect(undo).to_have_count(0)
+        return
+    expect(region).to_contain_text(re.compile("12 files were moved last, on .*2025"))
+    undo.click()
+    assert [wish["kind"] for wish in sent(alone)] == ["undo_apply"]
 
 
 def test_an_overview_that_comes_late_does_not_cover_the_plan(alone: Page, tmp_path: Path) -> None:

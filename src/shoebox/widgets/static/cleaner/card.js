@@ -147,7 +147,7 @@ export function createCard() {
           || (action === "other" && kind === "relabel" && now.decision_label !== now.suggestion);
         node.setAttribute("aria-pressed", String(pressed));
       }
-      card.setAttribute("aria-label", spoken(now, pending ? "saving" : error ?? ""));
+      card.setAttribute("aria-label", spoken(now, error ?? (pending ? "saving" : "")));
     },
   };
 }

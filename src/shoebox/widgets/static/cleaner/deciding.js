@@ -29,6 +29,9 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
     else throw error;
   }
 
+  /** @param {unknown} error */
+  const why = (error) => (error instanceof Silence ? SILENT : /** @type {Error} */ (error).message);
+
   /** @param {Wanted} wish */
   const fieldsOf = (wish) => ({ decision: wish.kind, ...(wish.label === null ? {} : { label: wish.label }),
                                 ...(who() ? { who: who() } : {}) });
@@ -43,6 +46,28 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
     return (await question.ask(reply.error)) ? seq : -1;
   }
 
+  /** What stands on the cards of these pictures; nothing takes it away. @param {string[]} paths @param {string} [sentence] */
+  function tell(paths, sentence) {
+    for (const path of paths) {
+      if (sentence) local.errors.set(path, sentence);
+      else local.errors.delete(path);
+    }
+    grid.drawDecisions();
+  }
+
+  /**
+   * An answer that came after the page had said "not saved". A no, or somebody else's decision, is one still.
+   * @param {string[]} paths @param {string} what
+   */
+  const lateFor = (paths, what) => (/** @type {any} */ reply) => {
+    const own = paths.filter((path) => !local.pending.has(path)); // what was pressed again has an answer of its own to come
+    const refused = !reply.ok || reply.conflict;
+    tell(own, refused && `not saved: ${reply.error}`);
+    grid.renew(reply.rows ?? []);
+    if (own.length) say(refused ? `${what} not saved: ${reply.error}` : `${what} saved now: the kernel was late.`, refused ? "error" : "");
+    drawing.schedule();
+  };
+
   /**
    * @param {string} path
    * @param {Wanted} wish
@@ -55,11 +80,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
     grid.drawDecisions();
     const { pages } = snapshot();
     const done = onward && !grid.focusNext(path) && grid.page + 1 < pages;
-    /** @param {any} reply */
-    const late = (reply) => {
-      if (reply.ok) local.errors.delete(path);
-      drawing.schedule();
-    };
+    const late = lateFor([path], `${fileName(path)} is`);
     try {
       let reply = await ask("decide", { path, seen, ...fieldsOf(wish) }, { late });
       const theirs = await overwrites(reply);
@@ -69,8 +90,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
       if (reply.conflict) say(`${fileName(path)} is left as it is.`);
       else say(`${fileName(path)}: ${inWords(wish)}.${done ? " This page is done: n for the next one." : ""}`);
     } catch (error) {
-      const why = error instanceof Silence ? SILENT : /** @type {Error} */ (error).message;
-      if (local.pending.get(path) === wish) local.errors.set(path, `not saved: ${why}`);
+      if (local.pending.get(path) === wish) local.errors.set(path, `not saved: ${why(error)}`);
       complain(error, `${fileName(path)} is not saved`);
     } finally {
       if (local.pending.get(path) === wish) local.pending.delete(path);
@@ -82,17 +102,25 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
   async function decideSelected(wish) {
     const paths = [...local.selected];
     let done = 0;
+    const open = () => paths.slice(done).filter((path) => local.pending.get(path) === wish);
+    const slow = () => {
+      tell(open(), `not saved yet: ${SILENT}`);
+      say(`${counted(paths.length - done, "picture is", "pictures are")} not saved yet: ${SILENT}. It may be busy: this page goes on waiting.`, "error");
+    };
     say(`${counted(paths.length, "picture", "pictures")} …`);
     for (const path of paths) local.pending.set(path, wish);
-    grid.drawDecisions();
+    tell(paths);
     try {
       for (let first = 0; first < paths.length; first += MANY) {
         const part = paths.slice(first, first + MANY);
         const upTo = selection.seenUpTo ?? snapshot().line;
         const fields = { paths: part, step: first > 0, ...fieldsOf(wish) };
-        let reply = await ask("decide_many", { ...fields, seen_up_to: upTo }, { timeout_ms: MANY_TIMEOUT_MS });
+        const options = { timeout_ms: MANY_TIMEOUT_MS, slow, late: lateFor(part, `${counted(part.length, "picture is", "pictures are")}`) };
+        let reply = await ask("decide_many", { ...fields, seen_up_to: upTo }, options);
+        tell(open());
         const theirs = await overwrites(reply);
-        if (theirs !== null && theirs >= 0) reply = await ask("decide_many", { ...fields, seen_up_to: Math.max(...reply.conflict.map((/** @type {any} */ one) => one.seq)) }, { timeout_ms: MANY_TIMEOUT_MS });
+        if (theirs !== null && theirs >= 0) reply = await ask("decide_many", { ...fields, seen_up_to: Math.max(...reply.conflict.map((/** @type {any} */ one) => one.seq)) }, options);
+        tell(open());
         if (reply.conflict) break;
         grid.renew(reply.rows ?? []);
         done += part.length;
@@ -100,6 +128,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
       if (done === paths.length) selection.clear();
       say(`${counted(done, "picture", "pictures")}: ${inWords(wish)}.${done < paths.length ? " The others are left as they are." : ""}`);
     } catch (error) {
+      tell(open(), `not saved: ${why(error)}`);
       complain(error, `${counted(paths.length - done, "picture is", "pictures are")} not saved`);
     } finally {
       for (const path of paths) if (local.pending.get(path) === wish) local.pending.delete(path);
@@ -109,20 +138,25 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
 
   /** @param {"undo" | "redo"} kind @param {string} past */
   async function step(kind, past) {
-    try {
-      const { path, count, rows = [] } = await ask(kind, {}, { timeout_ms: MANY_TIMEOUT_MS });
+    const nothing = kind === "undo" ? "Nothing was undone" : "Nothing was redone";
+    const slow = () => say(`${nothing} yet: ${SILENT}. It may be busy: this page goes on waiting.`, "error");
+    /** @param {any} reply */
+    const show = ({ path, count, rows = [] }) => {
       grid.renew(rows);
       grid.drawDecisions();
       drawing.now();
-      if (!path) return say(`There is nothing to ${kind}.`);
+      if (!path) return say(`There is nothing ${kind === "undo" ? "of yours to undo" : "to redo"}.`);
       if (count > 1) return say(`${counted(count, "picture", "pictures")}: ${past}.`);
       if (!grid.item(path)) return say(`The decision on ${path} is ${past}. The filters hide this picture.`);
       grid.focus(path);
-      say(`${fileName(path)}: ${past}.`);
+      return say(`${fileName(path)}: ${past}.`);
+    };
+    try {
+      const late = (/** @type {any} */ reply) => { if (reply.ok) show(reply); };
+      show(await ask(kind, who() ? { who: who() } : {}, { timeout_ms: MANY_TIMEOUT_MS, slow, late }));
     } catch (error) {
-      complain(error, kind === "undo" ? "Nothing was undone" : "Nothing was redone");
+      complain(error, nothing);
     }
-    return undefined;
   }
 
   /** Select further pictures that the kernel names. @param {string} kind @param {Record<string, any>} fields */

@@ -5,7 +5,7 @@
  * @typedef {import("./words.js").Model} Model
  */
 
-const ANSWER_TIMEOUT_MS = 5_000;
+const ANSWER_TIMEOUT_MS = 4_500; // so that it is on the page within five seconds
 export const MOVE_TIMEOUT_MS = 20_000; // without any sign of progress
 export const SILENT = "the kernel does not answer";
 
@@ -61,23 +61,26 @@ export function createLine(model, signal) {
   /**
    * @param {string} kind
    * @param {Record<string, any>} fields
-   * @param {{timeout_ms?: number, late?: (reply: any) => void}} [options] `late` gets a reply that comes after the time-out
+   * @param {{timeout_ms?: number, slow?: () => void, late?: (reply: any) => void}} [options] `slow` is called when a request
+   *   that may take longer has no answer yet by the usual time; `late` gets a reply that comes after the time-out
    * @returns {Promise<any>}
    */
-  return function ask(kind, fields = {}, { timeout_ms = ANSWER_TIMEOUT_MS, late = () => {} } = {}) {
+  return function ask(kind, fields = {}, { timeout_ms = ANSWER_TIMEOUT_MS, slow, late = () => {} } = {}) {
     const id = `${prefix}-${(count += 1)}`;
     return new Promise((resolve, reject) => {
       let silent = false;
       const giveUp = () => { silent = true; reject(new Silence(kind)); };
       let timer = setTimeout(giveUp, timeout_ms);
+      const patience = slow && setTimeout(slow, ANSWER_TIMEOUT_MS);
+      const stop = () => [timer, patience].forEach((one) => clearTimeout(one));
       waiting.set(id, {
-        stop: () => clearTimeout(timer),
+        stop,
         touch() {
           clearTimeout(timer);
           timer = setTimeout(giveUp, timeout_ms);
         },
         settle(reply) {
-          clearTimeout(timer);
+          stop();
           waiting.delete(id);
           if (silent) late(reply);
           else if (!reply.ok) reject(new Refusal(reply.error));
@@ -87,7 +90,7 @@ export function createLine(model, signal) {
       try {
         model.send({ ...fields, kind, id });
       } catch {
-        clearTimeout(timer); // the front end knows already that its kernel is gone
+        stop(); // the front end knows already that its kernel is gone
         waiting.delete(id);
         giveUp();
       }

@@ -33,9 +33,14 @@ class Pictures:
         return self.root / path
 
 
-def all_valid(ds, side="valid", keep=lambda record: True):
+def all_on(ds, side, keep=lambda record: True):
     images = tuple(replace(record, side=side) for record in ds.images if keep(record))
     return Pictures(ds.root, images, ds.classes, ds.fingerprint)
+
+
+def all_asked(ds, keep=lambda record: True):
+    """Without validation pictures an export asks about all of training: also about those that its learner has seen."""
+    return all_on(ds, "train", keep)
 
 
 def loaders(ds, item=None, batch=()):

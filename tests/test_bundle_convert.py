@@ -14,6 +14,7 @@ import shoebox
 from shoebox.bundle import convert, inspect, load_classifier
 from shoebox.bundle._export_convert import open_learner
 from shoebox.cli import main
+from shoebox.data import Dataset
 from shoebox.errors import BundleError
 from shoebox.training import _fastai  # noqa: F401  fastai whole and quietly, before anything else imports a part
 
@@ -127,3 +128,38 @@ def test_a_learner_from_another_kind_of_system_opens(book, tmp_path):
     assert list(learn.dls.vocab) == ["black", "grizzly", "teddy"]
     with pytest.raises(NotImplementedError):
         pathlib.WindowsPath("x")
+
+
+UNKNOWN = "no record of its training pictures"
+
+
+def test_nothing_is_fitted_or_claimed_on_pictures_that_may_have_been_learned(book, tmp_path):
+    """The book's split is not ours, and is not in the pickle: of our validation pictures it has learned most."""
+    learn, source, data = book
+    learned = {file.relative_to(data).as_posix() for file in learn.dls.train.items}
+    ours = {record.path for record in Dataset(data).images if record.side == "valid"}
+    assert ours & learned, "else this tests nothing"
+    manifest = convert(source, data, tmp_path / "model", i_trust_it=True)
+    assert (manifest.accuracy, manifest.metrics, manifest.temperature) == (None, {}, 1.0)
+    assert manifest.calibration is manifest.novelty is manifest.label_sets is None
+    assert manifest.parity.side == "any" and manifest.parity.n == len(Dataset(data).images)
+    assert all(UNKNOWN in manifest.notes[name] for name in ("calibration", "novelty", "label_sets"))
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text("utf-8")
+    for claim in ("had not learned from", "validation pictures", "Found:", "hold the right class"):
+        assert claim not in card and claim not in str(manifest)
+    assert f"Not measured: this learner has {UNKNOWN}" in card and f"not measured: this learner has {UNKNOWN}" in str(
+        manifest)
+
+
+def test_what_a_recorder_wrote_down_says_which_pictures_are_new(tmp_path):
+    ds = Dataset(folders(tmp_path / "data", {"grizzly": 12, "black": 12}), valid_pct=0.4)
+    learn = shoebox.vision_learner(shoebox.dataloaders(ds, size_px=32, batch_size=8), shoebox.small_cnn,
+                                   pretrained=False)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(1)
+    learn.path = tmp_path
+    learn.export("export.pkl")
+    manifest = convert(tmp_path / "export.pkl", ds.root, tmp_path / "model", i_trust_it=True)
+    valid = sum(record.side == "valid" for record in ds.images)
+    assert manifest.metrics["n_images"] == manifest.label_sets.n == manifest.parity.n == valid > 4
+    assert manifest.parity.side == "valid"

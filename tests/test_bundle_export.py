@@ -29,7 +29,7 @@ from shoebox.training import _fastai  # noqa: F401  fastai whole and quietly, be
 from fastai.vision.all import (  # isort: skip
     MixUp, Normalize, Resize, aug_transforms, imagenet_stats)
 
-from tests._exported import HEARD, NAMES, all_valid, loaders
+from tests._exported import HEARD, NAMES, all_asked, loaders
 from tests._models import lively_learner
 
 pytest_plugins = ["tests._exported_fixtures"]
@@ -106,7 +106,7 @@ def test_the_learner_is_left_as_it_was(ds, tmp_path, capfd, caplog):
 
 
 def test_without_validation_pictures_others_are_used_and_it_is_said(ds, learn, tmp_path):
-    report = export(learn, all_valid(ds, side="train"), tmp_path / "model")
+    report = export(learn, all_asked(ds), tmp_path / "model")
     manifest = inspect(tmp_path / "model")
     assert report.accuracy is None and manifest.metrics == {} and manifest.parity.side == "any"
     assert "On 34 pictures it repeats" in str(report) and "right" not in str(report)

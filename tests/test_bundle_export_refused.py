@@ -22,7 +22,7 @@ from fastai.vision.all import (  # isort: skip
     LabelSmoothingCrossEntropyFlat, Normalize, PILImage, PILImageBW, RandomResizedCrop, RandomResizedCropGPU,
     RatioResize, Resize, ResizeMethod, Transform, aug_transforms, get_image_files, parent_label)
 
-from tests._exported import EMOJI, STATS, all_valid, loaders
+from tests._exported import EMOJI, STATS, all_asked, loaders
 from tests._models import lively_learner
 
 pytest_plugins = ["tests._exported_fixtures"]
@@ -96,7 +96,7 @@ def test_losses_for_several_labels_are_refused(ds, learn, tmp_path, loss):
 
 
 def test_other_classes_are_refused_and_both_lists_named(ds, learn, tmp_path):
-    other = replace(all_valid(ds), classes=(*ds.classes[:-1], "zebra"))
+    other = replace(all_asked(ds), classes=(*ds.classes[:-1], "zebra"))
     with pytest.raises(BundleError) as caught:
         export(learn, other, tmp_path / "model")
     assert EMOJI in str(caught.value) and "zebra" in str(caught.value)
@@ -126,7 +126,7 @@ def test_a_network_that_torch_cannot_convert_is_a_sentence(ds, learn, tmp_path):
 
 def test_a_data_set_without_pictures_is_refused(ds, learn, tmp_path):
     with pytest.raises(BundleError, match="no validation or training pictures"):
-        export(learn, replace(all_valid(ds), images=()), tmp_path / "model")
+        export(learn, replace(all_asked(ds), images=()), tmp_path / "model")
 
 
 @pytest.mark.parametrize("harm", ["mean", "crop", "order"])
@@ -147,7 +147,7 @@ def test_a_bundle_that_differs_is_not_written_and_the_pictures_are_named(ds, lea
     name, fault = {"mean": ("_normalised", wrong_mean), "crop": ("_window", never_loses_a_pixel),
                    "order": ("_normalised", blue_first)}[harm]
     monkeypatch.setattr(_export_graph, name, fault)
-    pictures = all_valid(ds)
+    pictures = all_asked(ds)
     with pytest.raises(BundleError, match="does not repeat its learner") as caught:
         export(learn, pictures, tmp_path / "model")
     named = [record.path for record in pictures.images if repr(record.path) in str(caught.value)]

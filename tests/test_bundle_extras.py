@@ -22,7 +22,7 @@ from shoebox.training import _fastai  # noqa: F401  fastai whole and quietly, be
 
 from fastai.vision.all import Learner, Normalize, Resize, imagenet_stats, xresnet18  # isort: skip
 
-from tests._exported import Pictures, all_valid, loaders
+from tests._exported import Pictures, all_on, loaders
 from tests._models import edit_manifest, feature_model, lively_learner, replace_model, tiny_bundle, tiny_model
 from tests._pictures import COLOURS, draw, folders, save
 
@@ -146,7 +146,7 @@ def test_eight_bit_weights_that_change_clear_labels_are_left_off(ds, learn, tmp_
 
 
 def test_without_training_pictures_there_are_none(ds, learn, tmp_path):
-    export(learn, all_valid(ds), tmp_path / "model", int8=True)
+    export(learn, all_on(ds, "valid"), tmp_path / "model", int8=True)
     assert "no training pictures" in inspect(tmp_path / "model").notes["int8"]
 
 
@@ -296,7 +296,7 @@ def test_architectures_are_exported_and_repeat_their_learner(ds, tmp_path, name)
     size = 224 if "vit" in name else 64
     shoebox.seed_everything(3)
     learn = ARCHITECTURES[name](loaders(ds, Resize(size), [Normalize.from_stats(*imagenet_stats)]))
-    few = Pictures(ds.root, tuple(replace(r, side="valid") for r in ds.images[::12]), ds.classes, ds.fingerprint)
+    few = Pictures(ds.root, tuple(replace(r, side="train") for r in ds.images[::12]), ds.classes, ds.fingerprint)
     report = export(learn, few, tmp_path / "model")
     assert report.same_labels == report.n >= 17 and report.max_difference < 1e-4
     answer = load_classifier(tmp_path / "model").predict(draw(5, (80, 60), COLOURS[0]), explain=True)

@@ -16,7 +16,7 @@ from shoebox.data import Dataset, open_image
 from shoebox.errors import BundleError, ImageError
 from shoebox.training import _dataloaders
 from shoebox.training._opener import Opener, least_px_for
-from tests._exported import all_valid
+from tests._exported import all_asked
 from tests._models import edit_manifest, lively_learner
 from tests._pictures import save
 
@@ -58,7 +58,7 @@ def learn(ds: Dataset):
 @pytest.fixture(scope="module")
 def bundle(ds: Dataset, learn, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fractions") / "model"
-    report = export(learn, all_valid(ds), path, examples=4, int8=True)
+    report = export(learn, all_asked(ds), path, examples=4, int8=True)
     assert report.same_labels == report.n == len(ds.images) and report.max_difference < 2e-5
     return path
 
@@ -104,7 +104,7 @@ def test_a_bundle_that_claims_another_number_is_found_out(ds, learn, tmp_path, m
     read = _export.read_pipeline
     monkeypatch.setattr(_export, "read_pipeline", lambda learn: replace(read(learn), least_px=wrong))
     with pytest.raises(BundleError, match="does not repeat its learner"):
-        export(learn, all_valid(ds), tmp_path / "model")
+        export(learn, all_asked(ds), tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
 
@@ -121,7 +121,7 @@ def test_an_opener_that_does_otherwise_than_it_says_is_found_out(ds, tmp_path):
                       item_tfms=Resize(64))
     learn = lively_learner(block.dataloaders(ds.root, num_workers=0, bs=8))
     with pytest.raises(BundleError, match="does not repeat its learner"):
-        export(learn, all_valid(ds), tmp_path / "model")
+        export(learn, all_asked(ds), tmp_path / "model")
 
 
 @pytest.mark.parametrize("opener", [ImageBlock, _block(_dataloaders.open_for_fastai),
@@ -129,7 +129,7 @@ def test_an_opener_that_does_otherwise_than_it_says_is_found_out(ds, tmp_path):
                          ids=["PILImage.create", "open_for_fastai", "open_cut_off_for_fastai"])
 def test_other_openers_decode_in_full_and_so_does_their_bundle(ds, tmp_path, opener):
     block = DataBlock((opener, CategoryBlock), get_items=get_image_files, get_y=parent_label, item_tfms=Resize(64))
-    plain = replace(all_valid(ds), images=tuple(r for r in all_valid(ds).images if r.format == "PNG" or upright(ds, r)))
+    plain = replace(all_asked(ds), images=tuple(r for r in all_asked(ds).images if r.format == "PNG" or upright(ds, r)))
     report = export(lively_learner(block.dataloaders(ds.root, num_workers=0, bs=8)), plain, tmp_path / "model")
     assert report.same_labels == report.n > 2 and report.max_difference < 2e-5
     assert inspect(tmp_path / "model").preprocessing.least_px is None
@@ -149,7 +149,7 @@ def test_an_exported_learner_keeps_its_opener(ds, learn, tmp_path):
         again = load_learner(tmp_path / "export.pkl")
     file = ds.file(next(record.path for record in ds.images if record.width_px > 1700))
     assert np.asarray(again.dls.test_dl([file]).dataset[0][0]).shape[0] < 500
-    export(again, all_valid(ds), tmp_path / "model")
+    export(again, all_asked(ds), tmp_path / "model")
     assert inspect(tmp_path / "model").preprocessing.least_px == 448
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from shoebox.bundle._describe import fraction_in_words, novelty_in_words
+from shoebox.bundle._describe import fraction_in_words, novelty_in_words, why_unmeasured
 from shoebox.bundle._intervals import wilson_interval
 from shoebox.bundle._manifest import Manifest
 
@@ -58,7 +58,7 @@ def plain(text: str) -> str:
 def _accuracy(manifest: Manifest) -> str:
     accuracy, interval = manifest.accuracy, manifest.accuracy_interval
     if accuracy is None or interval is None:
-        return "Not measured: the data set had no validation pictures."
+        return f"Not measured: {why_unmeasured(manifest)}"
     n = int(manifest.metrics["n_images"])
     return (f"Right for {round(accuracy * n)} of {n} validation pictures that it had not learned from: {accuracy:.1%} "
             f"(95 % interval {interval[0]:.1%} to {interval[1]:.1%}).")
@@ -108,7 +108,7 @@ def _doubts(manifest: Manifest) -> list[str]:
     sets, fitted = manifest.label_sets, manifest.calibration
     return [
         f"- None of these: {words[0].lower()}{words[1:].rstrip('.')}.",
-        "- Label sets: off, there were no validation pictures." if sets is None else
+        f"- Label sets: off. {why_unmeasured(manifest)}" if sets is None else
         f"- Label sets: they hold the right class for {sets.coverage:.0%} of pictures like the {sets.n} validation "
         "pictures that they were set on. An empty one means: not sure it is any of these.",
         f"- Probabilities: calibrated by a temperature of {manifest.temperature:.2f}, set on {fitted.n} validation "

@@ -32,9 +32,10 @@ def convert(path: str | os.PathLike[str], data: str | os.PathLike[str], target: 
     path : str or Path
         The `export.pkl`.
     data : str or Path
-        The data set it was trained on: a folder of class folders. Its validation pictures are the check that the
-        bundle says what the learner says, and what its doubts are fitted on; those of the book's own split are not
-        known any more, so some of them may be pictures that the learner has seen. The card says what was measured.
+        The data set it was trained on: a folder of class folders. Its pictures are the check that the bundle says what
+        the learner says. `learn.export()` leaves out which ones the learner was trained on, so no accuracy is measured
+        and no doubts are fitted on them, which the card says; only where `shoebox.Recorder` wrote them down, as
+        `shoebox.vision_learner` has it do, are the others held-out pictures.
     target : str or Path
         The bundle's folder.
     i_trust_it : bool

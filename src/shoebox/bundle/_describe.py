@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shoebox.bundle._manifest import Manifest
 
-__all__ = ["describe", "fraction_in_words", "novelty_in_words"]
+__all__ = ["describe", "fraction_in_words", "novelty_in_words", "why_unmeasured"]
 
 
 def describe(manifest: Manifest) -> str:
@@ -49,10 +49,15 @@ def novelty_in_words(manifest: Manifest) -> str:
             f"{novelty.n} held-out pictures it was set on, between {low:.1%} and {high:.1%} are to be expected")
 
 
+def why_unmeasured(manifest: Manifest) -> str:
+    """Why there is no accuracy: for the reason that there are no label sets, which any held-out picture gives."""
+    return manifest.notes.get("label_sets", "The data set had no validation pictures.").removeprefix("Left off: ")
+
+
 def _accuracy(manifest: Manifest) -> str:
     accuracy, interval = manifest.accuracy, manifest.accuracy_interval
     if accuracy is None or interval is None:
-        return "not measured, there were no validation pictures"
+        return f"not measured: {why_unmeasured(manifest)}"
     return (f"{accuracy:.1%} of {manifest.metrics['n_images']:,} validation pictures (95 % interval {interval[0]:.1%} "
             f"to {interval[1]:.1%})")
 

@@ -28,6 +28,10 @@ class Picture(Protocol):
         """Relative to the data set."""
 
     @property
+    def image_id(self) -> str:
+        """SHA-256 of its file."""
+
+    @property
     def label(self) -> str:
         """The class it is filed under."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from shoebox.bundle._export_network import NO_MAP, model_bytes
 from shoebox.bundle._export_novelty import Honest, fit_honest
 from shoebox.bundle._export_parity import Reference, compare, pick
 from shoebox.bundle._export_pipeline import read_pipeline
+from shoebox.bundle._export_seen import trained_on, why_none
 from shoebox.bundle._folder import CARD, MANIFEST, MODEL
 from shoebox.bundle._load import load_classifier
 from shoebox.bundle._records import Parity, Preprocessing
@@ -32,7 +33,6 @@ __all__ = ["BOUND", "INT8_BOUND", "MAX_PICTURES", "ExportReport", "export"]
 
 BOUND = 1e-3  # largest allowed difference of a probability between the learner and its bundle
 MAX_PICTURES = 500
-_UNSEEN = "Left off: the data set has no validation pictures to set it on."
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,9 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
         A trained image classifier with one label per picture. It is not changed: copies do the work, on the CPU.
     ds : Dataset
         What it was trained on; its validation pictures (at most 500) are the check, and what temperature, label sets
-        and "none of these" are fitted on.
+        and "none of these" are fitted on. Those that the learner was trained on, by the record of its training items,
+        are left out; without such a record, as after `learn.export()`, any pictures are the check of the answers, and
+        nothing is fitted or measured.
     path : str or Path
         The bundle's folder. A bundle that stands there is replaced once the new one is whole and checked.
     name : str, optional
@@ -131,7 +133,8 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
     classes = _checked_classes(learn, ds)
     pipeline = read_pipeline(learn)
     whole = [record for record in ds.images if not record.partly_there]
-    pictures, side = pick(whole, MAX_PICTURES)
+    seen = trained_on(learn, ds)
+    pictures, side = pick(whole, MAX_PICTURES, seen)
     files = [ds.file(picture.path) for picture in pictures]
     steps.total = 2 * len(files) + 2
     with steps.timed("convert"):
@@ -148,7 +151,10 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
     parity = compare(expected, found.probabilities, [picture.path for picture in pictures], bound=BOUND, side=side)
     with steps.timed("doubts"):
         given = _given(classes, pictures)
-        measured = _doubts(draft, found, given, pictures) if side == "valid" else _no_doubts(draft)
+        if side == "valid":
+            measured = _doubts(draft, found, given, pictures)
+        else:
+            measured = _no_doubts(draft, why_none(sum(picture.side == "valid" for picture in whole), seen))
     with steps.timed("extras"):
         small = make_examples(pictures, files, examples)
         measured["examples"] = example_records(draft, learn, small, classes)
@@ -168,7 +174,8 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
             put_file(target.with_name(f"{target.name}.pkl"), learn.export)
         steps.tell(steps.total)
     return ExportReport(target, parity.n, parity.max_difference, parity.bound, parity.same_labels, manifest.accuracy,
-                        sum(map(len, contents.values())), steps.seconds, manifest.notes)
+                        sum(map(len, contents.values())), steps.seconds,
+                        {**_left_out(whole, side, seen), **manifest.notes})
 
 
 def _checked_classes(learn: Any, ds: Pictures) -> tuple[str, ...]:
@@ -199,9 +206,16 @@ def _doubts(draft: Draft, found: Answers, given: NDArray[np.int64], pictures: Se
             "novelty": honest.novelty}
 
 
-def _no_doubts(draft: Draft) -> dict[str, Any]:
-    draft.notes.update(dict.fromkeys(("calibration", "novelty", "label_sets"), _UNSEEN))
+def _no_doubts(draft: Draft, reason: str) -> dict[str, Any]:
+    draft.notes.update(dict.fromkeys(("calibration", "novelty", "label_sets"), reason))
     return {}
+
+
+def _left_out(whole: Sequence[Picture], side: str, seen: Collection[str] | None) -> dict[str, str]:
+    """A sentence on validation pictures that were not asked about; none where all were, or none could be."""
+    valid = [picture for picture in whole if picture.side == "valid"]
+    n = sum(picture.path in seen for picture in valid) if seen and side == "valid" else 0
+    return {"validation": f"{n} of {len(valid)} pictures were left out: the learner was trained on them."} if n else {}
 
 
 def _given(classes: tuple[str, ...], pictures: Sequence[Picture]) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,13 +29,15 @@ _NAMED = 5
 Side = Literal["valid", "any"]
 
 
-def pick(pictures: Sequence[Picture], at_most: int) -> tuple[list[Picture], Side]:
-    """The validation pictures, or those of training when there are none; never sealed ones.
+def pick(pictures: Sequence[Picture], at_most: int,
+         seen: Collection[str] | None = frozenset()) -> tuple[list[Picture], Side]:
+    """The validation pictures whose paths are not among the `seen` ones; never sealed ones.
 
-    Evenly spread over the list when there are more than `at_most`.
+    When there are none, or when it is not known which ones the learner has seen (None), those of training and
+    validation, as the side `any`. Evenly spread over the list when there are more than `at_most`.
     """
     side: Side = "valid"
-    chosen = [picture for picture in pictures if picture.side == "valid"]
+    chosen = [p for p in pictures if p.side == "valid" and seen is not None and p.path not in seen]
     if not chosen:
         side, chosen = "any", [picture for picture in pictures if picture.side != "test"]
     if not chosen:

@@ -64,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
                          help="what visitors of an app left, under the class that each of them named")
     collect.add_argument("--per-class", type=int, default=None, help="addresses per class (150; of files: all)")
     collect.add_argument("--licence", choices=("open", "commercial", "modification"), default=None,
-                         help="only pictures of which the source knows that this is allowed")
+                         help="only pictures of which the source knows that this is allowed; a list names licences in "
+                              "a column, what --from and --inbox bring has none")
     collect.add_argument("--max-px", type=int, default=None, help="make larger pictures smaller, to this longer side")
     collect.add_argument("--contact", default=None, help="how hosts can reach you; sent along with every request")
     collect.add_argument("--allow-private", action="store_true", help="also ask servers of this machine and network")

@@ -3,6 +3,7 @@
 The room is itself the function: `shoebox.collect("bears", {"grizzly": "grizzly bear"})`. In order:
 
     _sources, _services, _local, _archive     who names pictures for a query
+    _licence                                  what a licence allows
     _address, _client                         which addresses may be asked, and the client that asks no other
     _polite, _wire, _download                 turns, robots.txt, tries, limits: one picture over the network
     _check                                    through the image door, into the staging folder

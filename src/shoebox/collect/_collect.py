@@ -50,7 +50,9 @@ def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | S
         `ddgs`, `openverse`, `commons`, `serpapi`, a `Folder`, `Archive` or `UrlList` of `shoebox.collect`, or the
         `Inbox` of an app. Several share the number between them; one that fails leaves a note, the others go on.
     licence : str, optional
-        `open`, `commercial` or `modification`, for sources that know a picture's licence.
+        `open`, `commercial` or `modification`: only pictures that their source knows to allow this. A list leaves
+        out those whose row does not say so, with a note; a folder, an archive or an inbox knows no licences, and
+        together with them it is an error.
     max_px : int, optional
         Make larger pictures smaller, to this longer side in pixels, as JPEG; else they are stored as they came.
     allow_private : bool
@@ -83,7 +85,7 @@ def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | S
         if source != _SEARCH:
             raise DatasetError("An inbox came in place of the classes, and a source besides. Give both as the source: "
                                "source=[inbox, …].")
-        classes, source = None, classes
+        source, classes = classes, None
     sources = _answering(lambda: sources_of(source, licence))
     wishes = _wishes(classes, sources, per_class)
     if max_px is not None and max_px < 32:

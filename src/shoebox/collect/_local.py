@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, runtime_checkable
 
+from shoebox.collect._licence import Licensed, allows
 from shoebox.collect._outcome import Found, RefusedError, SourceError
 from shoebox.data import read_bytes
 from shoebox.errors import ImageError
@@ -86,11 +87,12 @@ class Folder:
         return sorted(file.relative_to(self.path).as_posix() for file in _walk(self.path))
 
 
-class UrlList:
+class UrlList(Licensed):
     """A list of addresses: a text file with one per line, a CSV or TSV file, or a sequence of str.
 
     A table needs a column `url` and may have `label`, `page_url`, `title`, `licence`, `licence_url` and `author`. A
-    query names a label of it; an empty query, or a list without labels, means all.
+    query names a label of it; an empty query, or a list without labels, means all. Under a licence filter, addresses
+    whose `licence` or `licence_url` is not known to allow it are left out, and a note says how many.
     """
 
     name = "urls"
@@ -112,9 +114,17 @@ class UrlList:
             if not rows:
                 raise SourceError(f"The list has no address with the label {query!r}; it has "
                                   f"{', '.join(map(repr, self.labels()[:10]))}. Give one of these as the query.")
+        left_out = 0
         for rank, row in enumerate(rows, start=1):
             page_url, title, licence, licence_url, author = (row.get(name, "") for name in list(_FIELDS)[1:])
-            yield Found(row["url"], page_url, title, licence, licence_url, author, rank=rank)
+            if self.licence is None or allows(self.licence, licence, licence_url):
+                yield Found(row["url"], page_url, title, licence, licence_url, author, rank=rank)
+            else:
+                left_out += 1
+        if left_out:
+            raise SourceError(f"{left_out} of {len(rows)} addresses of the list name no licence that is known to allow "
+                              f"this ({self.licence}) and were left out. A table names licences in the columns "
+                              "'licence' and 'licence_url', such as CC BY 4.0.")
 
     def _rows(self) -> list[dict[str, str]]:
         if self._file is None:

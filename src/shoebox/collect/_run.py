@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from shoebox.collect._address import Guard
 from shoebox.collect._check import Checked
 from shoebox.collect._download import Downloader, Fetched
+from shoebox.collect._licence import allows
 from shoebox.collect._outcome import TRY_AGAIN, Found, Limits, RefusedError, SourceError
 from shoebox.collect._sources import Source
 from shoebox.collect._store import Store, now
@@ -138,7 +139,8 @@ class Collecting:
     async def _find(self, wish: Wish, source: Source, n: int | None) -> list[tuple[SourceRecord, Found | None]]:
         """The rows of a class and a source: those known from before, and new ones if they are too few."""
         known = [row for row in self._rows.values()
-                 if (row.label, row.source, row.query) == (wish.label, source.name, wish.query)]
+                 if (row.label, row.source, row.query) == (wish.label, source.name, wish.query)
+                 and _keeps(source, row)]
         if source.searches and n is not None and len(known) >= n:
             return [(row, None) for row in known[:n]]
         found: list[Found] = []
@@ -294,9 +296,22 @@ def _take(source: Source, query: str, n: int | None, into: list[Found]) -> None:
 
 
 def _row(wish: Wish, source: Source, item: Found, place: int) -> SourceRecord:
+    notes = [item.note, *_marks(source)]
     return SourceRecord(
         item.url, wish.label, wish.query, source.name, item.engine, item.rank or place, item.page_url, item.title,
-        item.licence, item.licence_url, item.author, now(), note=item.note)
+        item.licence, item.licence_url, item.author, now(), note="; ".join(filter(None, notes)))
+
+
+def _marks(source: Source) -> list[str]:
+    """How a row remembers the licence filter that it was found under, if there was one."""
+    licence = getattr(source, "licence", None)
+    return [f"licence filter: {licence}"] if licence else []
+
+
+def _keeps(source: Source, row: SourceRecord) -> bool:
+    """Whether a row of an earlier collection, perhaps one without a filter, may stand under the source's filter."""
+    licence, marks = getattr(source, "licence", None), row.note.split("; ")
+    return not licence or set(_marks(source)) <= set(marks) or allows(licence, row.licence, row.licence_url)
 
 
 def _as_twin(record: SourceRecord, twin: SourceRecord) -> SourceRecord:

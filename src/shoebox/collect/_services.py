@@ -13,22 +13,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from shoebox.collect._api import ask
+from shoebox.collect._licence import Licensed, checked_licence
 from shoebox.collect._outcome import Found, SourceError
 
 __all__ = ["Commons", "Ddgs", "Openverse", "SerpApi"]
 
-LICENCES = ("open", "commercial", "modification")
 _TAG = re.compile(r"<[^>]*>")
 
 
-def _checked(licence: str | None, name: str, known: tuple[str, ...] = LICENCES) -> str | None:
-    if licence is not None and licence not in known:
-        raise SourceError(f"{name} has no licence filter {licence!r}; it knows {', '.join(known)}. Choose one of "
-                          "those, or leave the filter out.")
-    return licence
-
-
-class Ddgs:
+class Ddgs(Licensed):
     """Image search of several engines without a key, through the ddgs library.
 
     It reads pages that were made for people, so it can be limited or fail from one day to the next. Licences are
@@ -52,7 +45,7 @@ class Ddgs:
                  proxy: str | None = None, verify: bool | str = True) -> None:
         self._engines = engines
         self._safesearch = safesearch
-        self._licence = _checked(licence, self.name)
+        self.licence = checked_licence(licence, self.name)
         self._options: dict[str, Any] = {"proxy": proxy, "verify": verify, "timeout": 10}
 
     def search(self, query: str, n: int | None) -> Iterator[Found]:
@@ -64,7 +57,7 @@ class Ddgs:
             raise SourceError("The source ddgs needs the library ddgs. Install it: pip install ddgs") from None
         known = list(ENGINES.get("images", {}))
         engines = [name for name in self._engines or sorted(known, reverse=True) if name in known]
-        if self._licence is not None:
+        if self.licence is not None:
             engines = [name for name in engines if name == "duckduckgo"]  # the only one with a licence filter
         client = ddgs.DDGS(**self._options)
         seen: set[str] = set()
@@ -82,7 +75,7 @@ class Ddgs:
                               "often they are asked: wait some minutes, or use source=\"openverse\" or \"commons\".")
 
     def _engine(self, client: Any, engine: str, query: str, n: int | None, seen: set[str]) -> Iterator[Found]:
-        more: dict[str, Any] = {"license_image": self._FILTER[self._licence]} if self._licence else {}
+        more: dict[str, Any] = {"license_image": self._FILTER[self.licence]} if self.licence else {}
         rank = 0
         for page in range(1, 11):
             if page > 1 and n is not None and len(seen) >= n:
@@ -103,7 +96,7 @@ class Ddgs:
                 yield Found(row["image"], row.get("url") or "", row.get("title") or "", engine=engine, rank=rank)
 
 
-class Openverse:
+class Openverse(Licensed):
     """Openly licensed pictures, each with licence and author; no key, some hundred a day."""
 
     name = "openverse"
@@ -112,7 +105,7 @@ class Openverse:
 
     def __init__(self, *, licence: str | None = None, base_url: str = "https://api.openverse.org",
                  allow_private: bool = False) -> None:
-        self._licence = _checked(licence, self.name)
+        self.licence = checked_licence(licence, self.name)
         self._base_url, self._allow_private = base_url, allow_private
 
     def search(self, query: str, n: int | None) -> Iterator[Found]:
@@ -120,8 +113,8 @@ class Openverse:
         rank, page, pages = 0, 1, 1
         while page <= pages and (n is None or rank < n):
             fields: dict[str, Any] = {"q": query, "page": page, "page_size": self._PAGE, "mature": "false"}
-            if self._licence in ("commercial", "modification"):
-                fields["license_type"] = self._licence
+            if self.licence in ("commercial", "modification"):
+                fields["license_type"] = self.licence
             answer = ask(self.name, f"{self._base_url}/v1/images/", fields, allow_private=self._allow_private)
             pages = int(answer.get("page_count") or 0)
             for row in (row for row in _rows(answer, "results") if _text(row, "url")):
@@ -132,7 +125,7 @@ class Openverse:
             page += 1
 
 
-class Commons:
+class Commons(Licensed):
     """Pictures of Wikimedia Commons, each with licence and author.
 
     Pictures wider than `width_px` are taken at that width, as Wikimedia asks of programs; 0 takes originals.
@@ -143,7 +136,7 @@ class Commons:
 
     def __init__(self, *, licence: str | None = None, width_px: int = 1280,
                  base_url: str = "https://commons.wikimedia.org", allow_private: bool = False) -> None:
-        self._licence = _checked(licence, self.name)
+        self.licence = checked_licence(licence, self.name)
         self._width_px = width_px
         self._base_url, self._allow_private = base_url, allow_private
 
@@ -175,7 +168,7 @@ class Commons:
         row = next(iter(_rows(page, "imageinfo")), {})
         meta = row.get("extmetadata") or {}
         licence = _meta(meta, "LicenseShortName")
-        barred = {"commercial": "NC", "modification": "ND"}.get(self._licence or "")
+        barred = {"commercial": "NC", "modification": "ND"}.get(self.licence or "")
         address = _text(row, "thumburl") or _text(row, "url")
         if not address or (barred and barred in licence.upper().replace("-", " ").split()):
             return None
@@ -183,7 +176,7 @@ class Commons:
                      _meta(meta, "LicenseUrl"), _meta(meta, "Artist") or _text(row, "user"), "commons", rank)
 
 
-class SerpApi:
+class SerpApi(Licensed):
     """Google or Bing images through serpapi.com, with a key from the environment variable SERPAPI_KEY.
 
     The key goes over the wire and nowhere else: it is in no message, log, catalog or report.
@@ -191,11 +184,12 @@ class SerpApi:
 
     name = "serpapi"
     searches = True
+    licences = ("open",)
 
     def __init__(self, *, engine: str = "google_images", licence: str | None = None,
                  base_url: str = "https://serpapi.com", allow_private: bool = False) -> None:
         self._engine = engine
-        self._licence = _checked(licence, self.name, ("open",))
+        self.licence = checked_licence(licence, self.name, self.licences)
         self._base_url, self._allow_private = base_url, allow_private
 
     def search(self, query: str, n: int | None) -> Iterator[Found]:
@@ -208,7 +202,7 @@ class SerpApi:
         while n is None or rank < n:
             fields: dict[str, Any] = {"engine": self._engine, "q": query, "safe": "active"}
             fields |= {"ijn": page} if self._engine == "google_images" else {"first": rank + 1}
-            fields |= {"tbs": "il:cl"} if self._licence else {}
+            fields |= {"tbs": "il:cl"} if self.licence else {}
             answer = ask(self.name, f"{self._base_url}/search.json", fields, secret=("api_key", key),
                          allow_private=self._allow_private)
             rows = [row for row in _rows(answer, "images_results") if _text(row, "original")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from shoebox.bundle._export_novelty import (
     fit_novelty,
     fit_temperature,
 )
+from shoebox.bundle._intervals import beta_cdf
 from shoebox.bundle._novelty import distances, entropies, nearest, read_novelty
 from shoebox.bundle._records import LabelSets, Novelty
 from shoebox.errors import BundleError
@@ -59,15 +61,33 @@ def test_a_label_set_is_every_class_over_the_threshold_best_first():
 def test_the_beta_band_is_the_one_that_is_known():
     """For the usual 5 %, the bands as printed in the design: 50: .7-9.1, 100: 2.0-8.9, 250: 2.8-7.2 (in %)."""
     scipy = pytest.importorskip("scipy.stats")
+    printed = {50: (0.007, 0.091), 100: (0.020, 0.089), 250: (0.028, 0.072)}
     for n in (50, 100, 250, 999):
         low, high = beta_band(n, 0.05)
         alarms = int((n + 1) * 0.05 + 1e-9)
-        assert scipy.beta.cdf([low, high], alarms, n + 1 - alarms) == pytest.approx([0.025, 0.975])
+        assert scipy.beta.cdf([low, high], alarms, n + 1 - alarms) == pytest.approx([0.05, 0.95])
+        assert (low, high) == pytest.approx(printed.get(n, (low, high)), abs=0.0006)
         draws = np.sort(np.random.default_rng(n).random((4000, n)), axis=1)
         rates = 1 - draws[:, n - alarms]  # share of new scores over the threshold that n uniform scores set
-        assert np.mean((rates >= low) & (rates <= high)) == pytest.approx(0.95, abs=0.015)
-    assert beta_band(250, 0.05) == pytest.approx((0.028, 0.075), abs=0.003)
+        assert np.mean((rates >= low) & (rates <= high)) == pytest.approx(0.9, abs=0.015)
     assert beta_band(10, 0.05) == (0.0, 0.0)
+
+
+def test_the_level_of_a_band_is_found_again_without_a_statistics_library():
+    scipy = pytest.importorskip("scipy.stats")
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 19, 50, 1000, 50_000):
+        for a in {1, n, int(rng.integers(1, n + 1))}:
+            for share in (0.0, 1e-9, 0.02, a / (n + 1), 0.5, 0.999, 1.0):
+                assert beta_cdf(share, a, n + 1 - a) == pytest.approx(scipy.beta.cdf(share, a, n + 1 - a), abs=1e-9)
+        assert Novelty(n, 0.05, beta_band(n, 0.05)).level == pytest.approx(0.9 if n > 18 else 1.0)
+    older = tuple(scipy.beta.ppf([0.025, 0.975], 5, 96))
+    assert Novelty(100, 0.05, older).level == pytest.approx(0.95)
+    assert Novelty(100, 0.05, (0.0, 1.0)).level == 1
+    start = time.perf_counter()
+    for band in ((0.0, 0.5), (1e-12, 1e-11), (0.4999, 0.5), (0.9, 0.99)):
+        assert 0 <= Novelty(2**31, 0.5, band).level <= 1
+    assert time.perf_counter() - start < 10, "whatever a manifest claims"
 
 
 def test_label_sets_keep_their_promise_on_average():
@@ -191,7 +211,8 @@ def test_known_colours_are_known_and_others_are_not(classifier):
 
 def test_inspect_tells_the_band(classifier):
     words = str(classifier.manifest)
-    assert "90 held-out pictures" in words and "between 1.2% and 9.4%" in words and "for 90% of pictures" in words
+    assert "90 held-out pictures" in words and "between 1.5% and 8.4%" in words and "(90 % band)" in words
+    assert "for 90% of pictures" in words
 
 
 def test_scoring_needs_no_statistics_library(classifier, tmp_path):

@@ -46,7 +46,8 @@ def novelty_in_words(manifest: Manifest) -> str:
         return manifest.notes.get("novelty", "off")
     low, high = novelty.band
     return (f"a false alarm for {novelty.alarm_rate:.0%} of pictures of the known classes is aimed at; with the "
-            f"{novelty.n} held-out pictures it was set on, between {low:.1%} and {high:.1%} are to be expected")
+            f"{novelty.n} held-out pictures it was set on, between {low:.1%} and {high:.1%} are to be expected "
+            f"({100 * novelty.level:.0f} % band)")
 
 
 def why_unmeasured(manifest: Manifest) -> str:

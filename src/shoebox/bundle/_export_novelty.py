@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoebox.bundle._conformal import at_temperature
+from shoebox.bundle._intervals import alarms_of
 from shoebox.bundle._novelty import Gaussian, NoveltyModel, unit
 from shoebox.bundle._records import Calibration, LabelSets, Novelty
 from shoebox.errors import BundleError
 
-__all__ = ["ALARM_RATE", "COVERAGE", "MIN_CALIBRATION", "MIN_NOVELTY", "MIN_PER_CLASS", "Honest", "beta_band",
+__all__ = ["ALARM_RATE", "BAND_LEVEL", "COVERAGE", "MIN_CALIBRATION", "MIN_NOVELTY", "MIN_PER_CLASS", "Honest", "beta_band",
            "fit_honest", "fit_label_sets", "fit_novelty", "fit_temperature"]
 
 ALARM_RATE = 0.05
+BAND_LEVEL = 0.9
 COVERAGE = 0.9
 MIN_NOVELTY, MIN_PER_CLASS = 50, 3
 MIN_CALIBRATION = 100
@@ -137,16 +139,17 @@ def fit_label_sets(probabilities: Floats, labels: NDArray[np.int64]) -> LabelSet
 
 
 def beta_band(n: int, alarm_rate: float) -> tuple[float, float]:
-    """Where the share of false alarms lies for 95 % of calibrations on `n` pictures: quantiles of Beta(l, n + 1 - l).
+    """Where the share of false alarms lies for 90 % of calibrations on `n` pictures: quantiles of Beta(l, n + 1 - l).
 
-    `l` is the number of p-values (of n + 1) that raise an alarm, floor((n + 1) * alarm_rate) (Vovk, 2012).
+    5 % of calibrations lie below it and 5 % above. `l` is the number of p-values (of n + 1) that raise an alarm,
+    floor((n + 1) * alarm_rate) (Vovk, 2012).
     """
     from scipy.stats import beta
 
-    alarms = int(np.floor((n + 1) * alarm_rate + 1e-9))
+    alarms = alarms_of(n, alarm_rate)
     if alarms == 0:
         return 0.0, 0.0
-    low, high = beta.ppf([0.025, 0.975], alarms, n + 1 - alarms)
+    low, high = beta.ppf([(1 - BAND_LEVEL) / 2, (1 + BAND_LEVEL) / 2], alarms, n + 1 - alarms)
     return float(low), float(high)
 
 

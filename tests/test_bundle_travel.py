@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import random
+import struct
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ from PIL import Image
 
 import shoebox
 from shoebox.bundle import fetch, inspect, load_classifier, pack
+from shoebox.bundle._manifest import checksum
 from shoebox.bundle._pack import unpack
 from shoebox.cli import main
 from shoebox.errors import BundleError
@@ -107,6 +110,13 @@ def hostile(kind, files):
     plain = list(files.items())
     if kind == "bomb":  # 300 MB of zeros in 300 kB, which the manifest says nothing of
         return zipped([*plain[:-1], (plain[-1][0], bytes(300 * 2**20))], compression=zipfile.ZIP_DEFLATED)
+    if kind == "claim":  # a manifest that tells of 600 MB, and a small zip that would unfold to them
+        record = {"sha256": "0" * 64, "size_bytes": 600_000_000}
+        values = json.loads(files["manifest.json"])
+        values["files"]["model.onnx"] = record
+        values["checksum"] = checksum(values)
+        plain = [("manifest.json", json.dumps(values).encode()), ("MODEL_CARD.md", files["MODEL_CARD.md"])]
+        return deflated_zeros(zipped(plain), "model.onnx", record["size_bytes"])
     if kind == "link":
         entry = zipfile.ZipInfo("model.onnx")
         entry.external_attr = 0o120777 << 16
@@ -120,7 +130,48 @@ def hostile(kind, files):
             "changed": zipped([(n, d if n != "model.onnx" else bytes(len(d))) for n, d in plain])}[kind]
 
 
-@pytest.mark.parametrize("kind", ["bomb", "link", "empty", "text", "cut", "nothing in it", "no manifest", "one missing",
+def deflated_zeros(zip_bytes, name, n_bytes):
+    """The zip with a file of `n_bytes` zeros, a thousandth of it."""
+    out = io.BytesIO(zip_bytes)
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive, archive.open(name, "w") as file:
+        piece = bytes(2**20)
+        for size in [len(piece)] * (n_bytes // len(piece)) + [n_bytes % len(piece)]:
+            file.write(piece[:size])
+    return out.getvalue()
+
+
+def test_a_small_zip_that_would_unfold_to_600_mb_takes_neither_memory_nor_disk(bundle, tmp_path, no_parser):
+    data = hostile("claim", contents(bundle))
+    assert len(data) < 6_000_000
+    (tmp_path / "bomb.zip").write_bytes(data)
+    code = ("import resource, sys\n"
+            "from pathlib import Path\n"
+            "from shoebox.bundle._pack import unpack\n"
+            "from shoebox.errors import BundleError\n"
+            "data = Path(sys.argv[1]).read_bytes()\n"
+            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+            "try:\n"
+            "    unpack(data, Path(sys.argv[2]) / 'model')\n"
+            "except BundleError as error:\n"
+            "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error)\n")
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "bomb.zip"), str(tmp_path / "shelf")],
+                         capture_output=True, text=True, check=True)
+    kilobytes, _, sentence = ran.stdout.partition(" ")
+    assert int(kilobytes) < 50_000 and "is compressed" in sentence and not (tmp_path / "shelf").exists()
+
+
+def test_files_that_share_their_bytes_are_refused(bundle, tmp_path):
+    """Two names for one place: stored, and together still more than the zip has."""
+    files = contents(bundle)
+    data = bytearray(zipped([("manifest.json", files["manifest.json"]), ("a" * 12, bytes(10**6))]))
+    size = struct.pack("<LL", 10**6, 10**6)
+    assert data.count(size) == 2
+    data[data.rfind(size):data.rfind(size) + 8] = struct.pack("<LL", 2 * 10**6, 2 * 10**6)
+    with pytest.raises(BundleError, match="claim more than"):
+        unpack(bytes(data), tmp_path / "model")
+
+
+@pytest.mark.parametrize("kind", ["bomb", "claim", "link", "empty", "text", "cut", "nothing in it", "no manifest", "one missing",
                                   "a stranger", "up", "absolute", "drive", "renamed", "a folder", "changed"])
 def test_a_hostile_zip_is_a_sentence_and_writes_nothing(bundle, tmp_path, no_parser, kind):
     files = contents(bundle)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from shoebox.bundle._folder import MANIFEST, bundle_folder, read_member
@@ -64,8 +65,8 @@ def unpack(data: bytes, target: Path, *, where: str = "The zip") -> Path:
     Raises
     ------
     BundleError
-        No zip, one without a manifest, with other files than the manifest's (a name with `../` is one), of other
-        sizes, or with a file that is not the one that was exported. Nothing is written then.
+        No zip, one without a manifest, with compressed files, with other files than the manifest's (a name with `../`
+        is one), of other sizes, or with a file that is not the one that was exported. Nothing is written then.
     """
     try:
         contents = _contents(data, where)
@@ -90,6 +91,7 @@ def _contents(data: bytes, where: str) -> dict[str, bytes]:
         names = [entry.filename for entry in entries]
         if MANIFEST not in names or len(set(names)) < len(names):
             raise ValueError(f"no {MANIFEST} in it" if MANIFEST not in names else "a name stands in it twice")
+        _check_stored(entries, len(data))
         manifest = Manifest.from_json(_read(archive, MANIFEST, MAX_MANIFEST_BYTES), f"{where}/{MANIFEST}")
         strangers = set(names) ^ {MANIFEST, *manifest.files}
         if strangers:
@@ -100,8 +102,17 @@ def _contents(data: bytes, where: str) -> dict[str, bytes]:
         return {**files, MANIFEST: _read(archive, MANIFEST, MAX_MANIFEST_BYTES)}
 
 
+def _check_stored(entries: Sequence[zipfile.ZipInfo], n_bytes: int) -> None:
+    """No file may unfold to more than is there, one for one and all together: what is read is already in memory."""
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise ValueError(f"{entry.filename[:100]!r} is compressed, and shoebox pack compresses nothing")
+    if sum(entry.file_size for entry in entries) > n_bytes:
+        raise ValueError(f"its files claim more than the {n_bytes:,} bytes that it has")
+
+
 def _read(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
-    """No more than `max_bytes`, whatever the zip claims or unfolds to."""
+    """No more than `max_bytes`, whatever the zip claims."""
     with archive.open(name) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:

@@ -45,7 +45,7 @@ def add_int8(draft: Draft, unmeasured: Manifest, ds: Pictures, files: Sequence[P
     full : array (N, K)
         What the bundle in full precision says of `files`.
     """
-    train = [picture for picture in ds.images if picture.side == "train"]
+    train = [picture for picture in ds.images if picture.side == "train" and not picture.partly_there]
     if not train:
         draft.notes["int8"] = "Left off: there are no training pictures to set the ranges on."
         return None

@@ -1,4 +1,4 @@
-"""A bundle on its way: packed, fetched by address and checksum, damaged, hostile, and on other systems."""
+"""A bundle on its way: packed, damaged, hostile, and on other systems."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ import random
 import struct
 import subprocess
 import sys
-import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 import shoebox
-from shoebox.bundle import fetch, inspect, load_classifier, pack
+from shoebox.bundle import inspect, load_classifier, pack
 from shoebox.bundle._manifest import checksum
 from shoebox.bundle._pack import unpack
 from shoebox.cli import main
 from shoebox.errors import BundleError
+from tests._files import contents
 from tests._models import edit_manifest, tiny_bundle, tiny_model
 from tests._pictures import AWKWARD, CYRILLIC
 
@@ -35,10 +33,6 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def bundle(tmp_path):
     return tiny_bundle(tmp_path / "tiny")
-
-
-def contents(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 # rows of the threat table
@@ -171,7 +165,7 @@ def test_files_that_share_their_bytes_are_refused(bundle, tmp_path):
         unpack(bytes(data), tmp_path / "model")
 
 
-@pytest.mark.parametrize("kind", ["bomb", "claim", "link", "empty", "text", "cut", "nothing in it", "no manifest", "one missing",
+@pytest.mark.parametrize("kind", ["bomb", "link", "empty", "text", "cut", "nothing in it", "no manifest", "one missing",
                                   "a stranger", "up", "absolute", "drive", "renamed", "a folder", "changed"])
 def test_a_hostile_zip_is_a_sentence_and_writes_nothing(bundle, tmp_path, no_parser, kind):
     files = contents(bundle)
@@ -206,117 +200,6 @@ def test_a_damaged_zip_is_our_error_or_the_same_bundle(bundle, tmp_path, data):
     except BundleError as error:
         assert str(error)
     assert {path.name for path in tmp_path.iterdir()} <= {"tiny", "out"}
-
-
-# fetch
-
-class Server(ThreadingHTTPServer):
-    """Answers with `files` by path; a number is a status, text a redirect; counts what it was asked."""
-
-    def __init__(self, files):
-        self.files, self.asked = files, []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.asked.append(self.path.partition("?")[0])
-        found = self.server.files.get(self.path.partition("?")[0], 404)
-        if isinstance(found, bytes):
-            self.send_response(200)
-            if "endless" not in self.path:
-                self.send_header("Content-Length", str(len(found)))
-            self.end_headers()
-            self.wfile.write(found)
-        else:
-            self.send_response(302 if isinstance(found, str) else found)
-            if isinstance(found, str):
-                self.send_header("Location", found)
-            self.end_headers()
-
-    def log_message(self, *_):
-        """Quiet."""
-
-
-@pytest.fixture
-def server(bundle):
-    data = pack(bundle)[0].read_bytes()
-    found = Server({"/tiny.zip": data, "/moved": "/tiny.zip", "/file": "file:///etc/passwd", "/text": b"hello",
-                    "/endless": bytes(3 * 2**20)})
-    thread = threading.Thread(target=found.serve_forever, daemon=True)
-    thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
-    thread.join()
-
-
-def test_an_address_with_its_checksum_is_loaded_once(server, bundle, tmp_path, monkeypatch):
-    monkeypatch.setenv("SHOEBOX_CACHE", str(tmp_path / "cache"))
-    sha256 = hashlib.sha256(server.files["/tiny.zip"]).hexdigest()
-    classifier = load_classifier(f"{server.url}/tiny.zip", sha256=sha256)
-    assert classifier.predict(Image.new("RGB", (4, 4), "red")).label == "red"
-    folder = fetch(f"{server.url}/moved?key=secret", sha256=sha256.upper())
-    assert server.asked == ["/tiny.zip"] and contents(folder) == contents(bundle)
-    (folder / "model.onnx").write_bytes(b"damaged")  # a damaged cache is fetched anew, by way of a redirect
-    assert contents(fetch(f"{server.url}/moved", sha256=sha256)) == contents(bundle)
-    assert server.asked == ["/tiny.zip", "/moved", "/tiny.zip"]
-
-
-@pytest.mark.parametrize(("path", "sentence"), [("/tiny.zip", "has the SHA-256"), ("/text", "has the SHA-256"),
-                                                ("/none", "404"), ("/file", "not allowed"),
-                                                ("/endless", "more than 1,000,000 bytes")])
-def test_what_cannot_be_had_is_a_sentence_and_nothing_is_kept(server, tmp_path, no_parser, path, sentence):
-    with pytest.raises(BundleError, match=sentence) as caught:
-        fetch(f"{server.url}{path}?token=secret", sha256="0" * 64, max_bytes=1_000_000, cache=tmp_path / "cache")
-    assert "secret" not in str(caught.value)
-    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-
-
-def test_what_has_the_checksum_and_is_no_bundle_is_a_sentence(server, tmp_path):
-    sha256 = hashlib.sha256(b"hello").hexdigest()
-    with pytest.raises(BundleError, match="no bundle's zip"):
-        fetch(f"{server.url}/text", sha256=sha256, cache=tmp_path / "cache")
-
-
-@pytest.mark.parametrize(("address", "sha256", "sentence"), [
-    ("https://example.org/x.zip", None, "an address needs"), ("models/x", "0" * 64, "no address of a bundle"),
-    ("https://example.org/x.zip", "abc", "64 hexadecimal"), ("ftp://example.org/x.zip", "0" * 64, "no address"),
-    ("file:///etc/passwd", "0" * 64, "no address"), ("hf://owner/file.zip", "0" * 64, "names no file of the hub"),
-    (Path("models/x"), "0" * 64, "a folder has none")])
-def test_addresses_and_checksums_go_together(address, sha256, sentence, tmp_path, monkeypatch):
-    monkeypatch.setenv("SHOEBOX_CACHE", str(tmp_path))
-    with pytest.raises(BundleError, match=sentence):
-        load_classifier(address, sha256=sha256)
-
-
-def test_a_server_that_is_not_there_is_a_sentence(tmp_path):
-    with pytest.raises(BundleError, match=r"could not be had from http://127\.0\.0\.1:9/x\.zip"):
-        fetch("http://127.0.0.1:9/x.zip", sha256="0" * 64, cache=tmp_path)
-
-
-def test_the_hubs_own_client_is_asked(monkeypatch, bundle, tmp_path):
-    """By its name and arguments; the client itself is not under test, and the hub is not asked."""
-    import huggingface_hub
-
-    data = pack(bundle)[0].read_bytes()
-    asked = []
-
-    def download(repo, name, local_dir):
-        asked.append((repo, name))
-        (Path(local_dir) / name).write_bytes(data)
-        return str(Path(local_dir) / name)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    sha256 = hashlib.sha256(data).hexdigest()
-    assert contents(fetch("hf://owner/bears/tiny.zip", sha256=sha256, cache=tmp_path / "c")) == contents(bundle)
-    assert asked == [("owner/bears", "tiny.zip")]
-    with pytest.raises(BundleError, match="more than 10 bytes"):
-        fetch("hf://owner/bears/tiny.zip", sha256="1" * 64, max_bytes=10, cache=tmp_path / "c")
 
 
 # other systems

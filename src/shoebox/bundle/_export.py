@@ -234,7 +234,7 @@ def _credits(ds: Pictures) -> str:
     said: Any = ask() if callable(ask) else None
     if hasattr(said, "markdown"):
         return str(said.markdown()) if len(said) else (
-            f"## Pictures\n\nNone of the {said.unknown} pictures has an origin on record: whose they are, and under which "
-            "licence, is not known here.")
+            f"## Pictures\n\nNone of the {said.unknown} pictures has an origin on record: whose they are, and under "
+            "which licence, is not known here.")
     lines = said.splitlines() if isinstance(said, str) else [str(line) for line in said or ()]
     return "\n".join(["## Pictures", "", *[f"- {plain(line)}" for line in lines]]) if lines else ""

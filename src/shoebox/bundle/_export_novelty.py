@@ -19,8 +19,8 @@ from shoebox.bundle._novelty import Gaussian, NoveltyModel, unit
 from shoebox.bundle._records import Calibration, LabelSets, Novelty
 from shoebox.errors import BundleError
 
-__all__ = ["ALARM_RATE", "BAND_LEVEL", "COVERAGE", "MIN_CALIBRATION", "MIN_NOVELTY", "MIN_PER_CLASS", "Honest", "beta_band",
-           "fit_honest", "fit_label_sets", "fit_novelty", "fit_temperature"]
+__all__ = ["ALARM_RATE", "BAND_LEVEL", "COVERAGE", "MIN_CALIBRATION", "MIN_NOVELTY", "MIN_PER_CLASS", "Honest",
+           "beta_band", "fit_honest", "fit_label_sets", "fit_novelty", "fit_temperature"]
 
 ALARM_RATE = 0.05
 BAND_LEVEL = 0.9

@@ -1,6 +1,7 @@
 """A bundle from an address: downloaded once, checked against the SHA-256 that came with the address, kept in a cache.
 
-The only network of the app's half, and only when it is asked for. Nothing is parsed before the checksum fits.
+The only network of the app's half, and only when it is asked for. Nothing is parsed before the checksum fits. The zip
+is kept beside the folder it was unpacked to: whatever became of the cache, only it can be held against the checksum.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ import re
 import shutil
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from shoebox.bundle._manifest import inspect
-from shoebox.bundle._pack import MAX_PACKED_BYTES, unpack
+from shoebox.bundle._folder import MANIFEST, read_member
+from shoebox.bundle._manifest import MAX_MANIFEST_BYTES, inspect
+from shoebox.bundle._pack import MAX_PACKED_BYTES, packed_manifest, unpack
 from shoebox.bundle._sealed import check_file
+from shoebox.data import atomic_write_bytes
 from shoebox.errors import BundleError
 
 __all__ = ["CACHE_VARIABLE", "cache_folder", "fetch", "from_hub"]
@@ -42,9 +46,11 @@ def fetch(address: str, *, sha256: str, max_bytes: int = MAX_PACKED_BYTES,
     sha256 : str
         Of the zip, 64 hexadecimal digits, from whom you trust and not from the same page.
     max_bytes : int
-        More is not downloaded.
+        More is not downloaded. The hub's client has no such limit: of a file there the size that the hub tells is
+        looked at before, and that of what came before it is read.
     cache : path, optional
-        Where it is kept; SHOEBOX_CACHE or `~/.cache/shoebox` unless given.
+        Where it is kept, zip and folder; SHOEBOX_CACHE or `~/.cache/shoebox` unless given. What stands there is used
+        only if the zip has the checksum and the folder holds what is in the zip.
 
     Raises
     ------
@@ -60,16 +66,22 @@ def fetch(address: str, *, sha256: str, max_bytes: int = MAX_PACKED_BYTES,
         raise BundleError(f"sha256 is {sha256[:80]!r}; 64 hexadecimal digits were expected. It stands in the .sha256 "
                           "file that shoebox pack wrote beside the zip.")
     target = (Path(cache) if cache is not None else cache_folder()) / digest
-    if _stands(target):
+    if _stands(target, digest):
         return target
-    shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    data = from_hub(address, max_bytes) if address.startswith(_HUB) else _download(address, max_bytes)
+    data = _kept(target, digest, max_bytes)
+    if data is None:
+        data = from_hub(address, max_bytes) if address.startswith(_HUB) else _download(address, max_bytes)
     found = hashlib.sha256(data).hexdigest()
     if found != digest:
         raise BundleError(f"What came from {_shown(address)} has the SHA-256 {found}; {digest} was expected. Nothing "
                           "of it was opened or kept. Ask whoever gave you the address for the right checksum.")
-    return unpack(data, target, where=_shown(address))
+    if _stands(target, digest):  # another process was quicker
+        return target
+    shutil.rmtree(target, ignore_errors=True)
+    unpack(data, target, where=_shown(address))
+    atomic_write_bytes(_zip_of(target), data)
+    return target
 
 
 def cache_folder() -> Path:
@@ -83,11 +95,14 @@ def from_hub(address: str, max_bytes: int) -> bytes:
     if len(parts) < 3 or not all(parts):
         raise BundleError(f"{address[:100]!r} names no file of the hub. Write hf://owner/name/file.zip.")
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     except ImportError:
         raise BundleError("Files of the Hugging Face hub need its client. Install it with: pip install "
                           "huggingface_hub") from None
     try:
+        size_bytes = get_hf_file_metadata(hf_hub_url(f"{parts[0]}/{parts[1]}", parts[2])).size
+        if size_bytes is not None and size_bytes > max_bytes:
+            raise _too_many(address, max_bytes)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(hf_hub_download(f"{parts[0]}/{parts[1]}", parts[2], local_dir=folder))
             if path.stat().st_size > max_bytes:
@@ -99,11 +114,34 @@ def from_hub(address: str, max_bytes: int) -> bytes:
         raise _unreachable(address, error) from None
 
 
-def _stands(target: Path) -> bool:
+def _zip_of(target: Path) -> Path:
+    return target.with_name(f"{target.name}.zip")
+
+
+def _kept(target: Path, digest: str, max_bytes: int) -> bytes | None:
+    """The zip from the cache; None when there is none, or another."""
     try:
+        with _zip_of(target).open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == digest else None
+
+
+def _stands(target: Path, digest: str) -> bool:
+    """Whether the folder holds what is in the zip of that checksum, down to the manifest's last byte.
+
+    A folder that was changed together with its manifest fits itself; it does not fit the zip.
+    """
+    try:
+        with _zip_of(target).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                return False
+            if packed_manifest(file) != read_member(target, MANIFEST, MAX_MANIFEST_BYTES):
+                return False
         for name, record in inspect(target).files.items():
             check_file(target, name, record)
-    except BundleError:
+    except (BundleError, OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile):
         return False
     return True
 

@@ -20,7 +20,7 @@ def alarms_of(n: int, alarm_rate: float) -> int:
 
 
 def band_level(n: int, alarm_rate: float, band: tuple[float, float]) -> float:
-    """How often (0 to 1) the share of false alarms lies in `band`, over calibrations on `n` pictures; see Vovk, 2012."""
+    """How often (0 to 1) the share of false alarms lies in `band`, over calibrations on `n` pictures (Vovk, 2012)."""
     alarms = alarms_of(n, alarm_rate)
     if alarms == 0:  # never an alarm, so the share is 0
         return float(band[0] == 0)

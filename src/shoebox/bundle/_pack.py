@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from shoebox.bundle._folder import MANIFEST, bundle_folder, read_member
 from shoebox.bundle._load import load_classifier
@@ -16,7 +17,7 @@ from shoebox.bundle._write import put_bundle
 from shoebox.data import atomic_write_bytes
 from shoebox.errors import BundleError
 
-__all__ = ["MAX_PACKED_BYTES", "pack", "unpack"]
+__all__ = ["MAX_PACKED_BYTES", "pack", "packed_manifest", "unpack"]
 
 MAX_PACKED_BYTES = 2**31 - 1
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same files give the same zip
@@ -76,6 +77,12 @@ def unpack(data: bytes, target: Path, *, where: str = "The zip") -> Path:
                           "bundle again with shoebox pack.") from None
     put_bundle(target, contents, check=load_classifier, overwrite=True)
     return target
+
+
+def packed_manifest(file: IO[bytes]) -> bytes:
+    """The manifest in a zip whose checksum fits, and which was unpacked once."""
+    with zipfile.ZipFile(file) as archive:
+        return _read(archive, MANIFEST, MAX_MANIFEST_BYTES)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shoebox.data._deciding import Choice, ConflictError
     from shoebox.data._decisions import Decision, PastDecision
     from shoebox.data._features import kept_features
+    from shoebox.data._feedback import undecided_feedback
     from shoebox.data._files import (
         FreeNames,
         atomic_write_bytes,
@@ -89,6 +90,7 @@ __all__ = [
     "safe_join",
     "sha256_bytes",
     "sha256_file",
+    "undecided_feedback",
 ]
 
 _HOMES = {
@@ -98,6 +100,7 @@ _HOMES = {
     "_deciding": ("Choice", "ConflictError"),
     "_decisions": ("Decision", "PastDecision"),
     "_features": ("kept_features",),
+    "_feedback": ("undecided_feedback",),
     "_files": ("FreeNames", "atomic_write_bytes", "check_label", "folder_lock",
                "fsync_folder", "name_key", "safe_join", "sha256_bytes", "sha256_file"),
     "_find": ("find_files",),

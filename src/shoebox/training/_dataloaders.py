@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from fastai.data.core import DataLoaders
 from fastai.vision.augment import Resize, ResizeMethod, aug_transforms
 from fastai.vision.core import IntToFloatTensor
 
-from shoebox.data import Dataset
-from shoebox.errors import TrainingError
+from shoebox.data import Dataset, ImageRecord, undecided_feedback
+from shoebox.errors import ShoeboxWarning, TrainingError
 from shoebox.training._opener import Opener, least_px_for, open_cut_off_for_fastai, open_for_fastai
 
 # the last two are found here by learners that were exported earlier
@@ -27,6 +28,9 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
                 item_tfms: Any = None, batch_tfms: Any = None, augment: bool = True,
                 num_workers: int | None = None, full_decode: bool = False) -> DataLoaders:
     """A fastai `DataLoaders` with the data set's own split.
+
+    Pictures that visitors of an app left (`shoebox.collect(ds, inbox)`) are not among them until somebody has decided
+    to keep them, or has relabelled them and applied that; a warning says how many are left out.
 
     Parameters
     ----------
@@ -55,21 +59,23 @@ def dataloaders(ds: Dataset, *, size_px: int = 224, method: str = "crop", batch_
     TrainingError
         Too few classes or pictures: a sentence that says what is missing.
     """
-    _check(ds)
     if method not in _METHODS:
         raise TrainingError(f"method is {method!r}; choose one of {', '.join(_METHODS)}.")
-    files = [ds.file(record.path) for record in ds.images]
+    undecided = undecided_feedback(ds)
+    images = [record for record in ds.images if record.path not in undecided]
+    _check(ds, images, undecided)
+    files = [ds.file(record.path) for record in images]
     item_tfms = item_tfms or Resize(size_px, method=_METHODS[method])
     opener = Opener(None if full_decode else least_px_for(item_tfms), keep_truncated=ds.keep_truncated)
     block = DataBlock(
         blocks=(TransformBlock(type_tfms=opener, batch_tfms=IntToFloatTensor),
                 CategoryBlock(vocab=list(ds.classes))),
-        splitter=_Split([record.side for record in ds.images]),
-        get_y=_LabelOf({file: record.label for file, record in zip(files, ds.images, strict=True)}),
+        splitter=_Split([record.side for record in images]),
+        get_y=_LabelOf({file: record.label for file, record in zip(files, images, strict=True)}),
         item_tfms=item_tfms,
         batch_tfms=batch_tfms if batch_tfms is not None else (augmentations() if augment else None),
     )
-    train = sum(record.side == "train" for record in ds.images)
+    train = sum(record.side == "train" for record in images)
     workers = num_workers if num_workers is not None else (0 if len(files) < 4000 else min(4, os.cpu_count() or 1))
     return block.dataloaders(files, path=ds.root / ".shoebox", bs=min(batch_size, train), num_workers=workers)
 
@@ -101,15 +107,22 @@ class _Split:
         return tuple([i for i, s in enumerate(self._sides) if s == side] for side in ("train", "valid"))  # type: ignore[return-value]
 
 
-def _check(ds: Dataset) -> None:
-    sides = Counter(record.side for record in ds.images)
-    untrained = [label for label, n in ds.counts().items() if not n["train"]]
+def _check(ds: Dataset, images: Sequence[ImageRecord], undecided: Collection[str]) -> None:
+    if undecided:
+        n = len(undecided)
+        what = "1 picture that a visitor left is" if n == 1 else f"{n} pictures that visitors left are"
+        warnings.warn(f"{what} not trained on, as nobody has decided yet. Open the cleaner, choose the source "
+                      "“feedback”, and keep, relabel or remove each; then apply.", ShoeboxWarning, stacklevel=3)
+    sides = Counter(record.side for record in images)
+    trained = {record.label for record in images if record.side == "train"}
+    untrained = [label for label in ds.classes if label not in trained]
     if not ds.images:
         raise TrainingError(f"There is no picture in {str(ds.root)!r}. Put pictures into one folder per class.")
     if len(ds.classes) < 2:
         raise TrainingError(f"There is one class only, {ds.classes[0]!r}. A classifier needs at least two folders.")
     if untrained:
-        raise TrainingError(f"These classes have no training picture: {', '.join(map(repr, untrained))}. Add pictures.")
+        raise TrainingError(f"These classes have no training picture: {', '.join(map(repr, untrained))}. Add pictures"
+                            + (", or decide on those that visitors left." if undecided else "."))
     if sides["train"] < 2 or not sides["valid"]:
         raise TrainingError(f"There are {sides['train']} training and {sides['valid']} validation pictures; at least "
                             "2 and 1 are needed. Add pictures, or choose another seed.")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+import shoebox
+from shoebox.apps import _serve
 from shoebox.bundle import fetch, load_classifier, pack
-from shoebox.errors import BundleError
+from shoebox.cli import main
+from shoebox.errors import BundleError, ServeError
 from tests._files import contents, served
 from tests._models import replace_model, tiny_bundle, tiny_model
 
@@ -113,3 +117,61 @@ def test_the_hubs_own_client_is_asked(monkeypatch, bundle, tmp_path):
         with pytest.raises(BundleError, match="more than 10 bytes"):
             fetch("hf://owner/bears/tiny.zip", sha256="1" * 64, max_bytes=10, cache=tmp_path / "c")
         assert len(asked) == times
+
+
+# in the app
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    for name in ("SHOEBOX_MODEL", "SHOEBOX_SHA256"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SHOEBOX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_the_app_takes_an_address_with_its_checksum(server, cache, monkeypatch):
+    sha256 = hashlib.sha256(server.files["/tiny.zip"]).hexdigest()
+    page = shoebox.app(f"{server.url}/tiny.zip", sha256=sha256)
+    assert page.problem == "" and page.about["model"]["name"] == "Tiny" and page.about["card"].startswith("# tiny")
+    monkeypatch.setenv("SHOEBOX_MODEL", f"{server.url}/moved")  # as a container has it
+    monkeypatch.setenv("SHOEBOX_SHA256", sha256)
+    assert shoebox.app("models/another").about["model"]["name"] == "Tiny"
+    assert server.asked == ["/tiny.zip"], "kept"
+    monkeypatch.setenv("SHOEBOX_SHA256", "0" * 64)
+    assert "has the SHA-256" in shoebox.app().problem
+    monkeypatch.delenv("SHOEBOX_SHA256")
+    assert "an address needs the SHA-256" in shoebox.app().problem
+    assert [path.name for path in cache.iterdir() if path.is_dir()] == [sha256]
+
+
+def test_serving_an_address_fetches_it_before_anything_starts(server, cache, tmp_path, monkeypatch):
+    """Up to the start of Voila, which gets the folder and no address."""
+    sha256, started = hashlib.sha256(server.files["/tiny.zip"]).hexdigest(), []
+
+    def start(command, env, **_):
+        started.append((env.get("SHOEBOX_MODEL"), env.get("SHOEBOX_SHA256")))
+        raise ServeError("far enough")
+
+    monkeypatch.setattr(_serve.subprocess, "Popen", start)
+    notebook = tmp_path / "app.ipynb"
+    notebook.write_text('{"cells": []}')
+    with pytest.raises(ServeError, match="far enough"):
+        _serve.serve(notebook, model=f"{server.url}/tiny.zip", sha256=sha256, port=0)
+    assert main(["serve", str(notebook), "--model", f"{server.url}/moved", "--sha256", sha256, "--port", "0"]) == 1
+    monkeypatch.setenv("SHOEBOX_MODEL", f"{server.url}/moved")
+    monkeypatch.setenv("SHOEBOX_SHA256", sha256)
+    assert main(["serve", str(notebook), "--port", "0"]) == 1
+    assert started == [(str(cache / sha256), None)] * 3 and server.asked == ["/tiny.zip"]
+
+
+def test_serving_what_cannot_be_had_starts_nothing(server, cache, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_serve.subprocess, "Popen", lambda *_, **__: pytest.fail("started"))
+    notebook = tmp_path / "app.ipynb"
+    notebook.write_text('{"cells": []}')
+    for options, sentence in ((["--model", f"{server.url}/tiny.zip", "--sha256", "0" * 64], "has the SHA-256"),
+                              (["--model", f"{server.url}/tiny.zip"], "an address needs the SHA-256"),
+                              (["--model", str(tmp_path / "tiny"), "--sha256", "0" * 64], "no address of a bundle"),
+                              (["--sha256", "0" * 64], "without the address")):
+        assert main(["serve", str(notebook), *options, "--port", "0"]) == 1
+        assert re.search(sentence, capsys.readouterr().err)
+    assert not cache.exists() or not [path for path in cache.rglob("*") if path.is_file()]

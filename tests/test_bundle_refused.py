@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import shoebox
 from shoebox.bundle import _sealed, inspect, load_classifier
 from shoebox.bundle._external import _CHILDREN, refuse_external_data
+from shoebox.cli import main
 from shoebox.errors import BundleError
 from tests._models import edit_manifest, replace_model, tiny_bundle, tiny_model
 
@@ -216,3 +218,32 @@ def test_the_bytes_that_were_checked_are_the_bytes_that_are_parsed(bundle, monke
     (bundle / "model.onnx").write_bytes(whole)
     load_classifier(bundle)
     assert parsed == [whole, whole]
+
+
+def test_the_number_of_threads_is_that_of_the_processors_this_process_may_use(bundle, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {5}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    assert load_classifier(bundle).threads == 1
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert load_classifier(bundle).threads == 4
+
+
+def test_the_way_to_convert_a_pickle_is_named_wherever_one_is_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
+    marker, source = tmp_path / "the-payload-ran", tmp_path / "export.pkl"
+    source.write_bytes(pickle.dumps(Payload(marker)))
+    notebook = tmp_path / "app.ipynb"
+    notebook.write_text('{"cells": []}')
+    said = [shoebox.app(source).problem]
+    for ask in (load_classifier, inspect, shoebox.check, shoebox.pack):
+        with pytest.raises(BundleError) as caught:
+            ask(source)
+        said.append(str(caught.value))
+    for command in (["inspect", str(source)], ["check", str(source)], ["pack", str(source)],
+                    ["serve", str(notebook), "--model", str(source)]):
+        assert main(command) == 1
+        said.append(capsys.readouterr().err)
+    assert len(said) == 9
+    for sentence in said:
+        assert "shoebox convert export.pkl DATA MODEL" in sentence and "runs whatever code" in sentence
+    assert not marker.exists()

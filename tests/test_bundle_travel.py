@@ -240,7 +240,15 @@ def test_the_commands_check_and_pack(bundle, capsys, tmp_path):
     assert "2 files are as they were exported" in capsys.readouterr().out
     assert main(["pack", str(bundle)]) == 0
     assert hashlib.sha256((tmp_path / "tiny.zip").read_bytes()).hexdigest() in capsys.readouterr().out
+    assert main(["inspect", str(bundle)]) == 0
+    assert capsys.readouterr().out.count(": as exported\n") == 2
     (bundle / "model.onnx").write_bytes(tiny_model(classes=2).SerializeToString())
+    (bundle / "MODEL_CARD.md").unlink()
+    assert main(["inspect", str(bundle)]) == 0
+    said = capsys.readouterr().out
+    assert "Tiny: 3 classes" in said and "model.onnx: not as exported: tiny/model.onnx is not the file" in said
+    assert "MODEL_CARD.md: not as exported: tiny/MODEL_CARD.md is missing" in said and ": as exported" not in said
+    (bundle / "MODEL_CARD.md").write_bytes(b"# tiny\n")
     for command in ("check", "pack"):
         assert main([command, str(bundle)]) == 1
         assert "model.onnx" in capsys.readouterr().err

@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     scan.add_argument("folder", type=Path)
     scan.set_defaults(run=_scan)
 
-    inspect = commands.add_parser("inspect", help="what a bundle says of itself; nothing is loaded")
+    inspect = commands.add_parser("inspect", help="what a bundle says of itself, and whether its files are as "
+                                  "exported; nothing is loaded")
     inspect.add_argument("model", type=Path)
     inspect.set_defaults(run=_inspect)
 
@@ -91,20 +92,22 @@ def _parser() -> argparse.ArgumentParser:
     pack.set_defaults(run=_pack)
 
     export = commands.add_parser("export", aliases=["convert"], help="a bundle from what learn.export() wrote, checked "
-                                 "on its validation pictures; after asking, as opening a pickle runs its code")
+                                 "on the data set's pictures; after asking, as opening a pickle runs its code")
     export.add_argument("pickle", type=Path, help="the export.pkl of a fastai learner")
     export.add_argument("data", type=Path, help="the class folders that it was trained on")
     export.add_argument("model", type=Path, help="where the bundle goes")
     export.add_argument("--name", default=None, help="what people see (the folder's name)")
     export.add_argument("--examples", type=int, default=0, metavar="N",
-                        help="validation pictures that travel with it, for shoebox check (%(default)s)")
+                        help="pictures that travel with it, for shoebox check (%(default)s)")
     export.add_argument("--int8", action="store_true", help="weights of 8 bits, too, if they answer alike")
     export.add_argument("--i-trust-it", action="store_true", help="do not ask")
     export.set_defaults(run=_export)
 
     serve = commands.add_parser("serve", help="serve an app notebook with Voilà")
     serve.add_argument("notebook", type=Path)
-    serve.add_argument("--model", type=Path, default=None, help="the bundle that the app answers with")
+    serve.add_argument("--model", default=None, help="the bundle that the app answers with: a folder, or the address "
+                       "of a packed one (https://..., hf://owner/name/file.zip), which is fetched once and kept")
+    serve.add_argument("--sha256", default=None, help="of the zip at that address, from its .sha256 file")
     serve.add_argument("--port", type=int, default=DEFAULT_PORT, help="%(default)s")
     serve.add_argument("--ip", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     serve.add_argument("--base-url", default="/", help="path in front of the app, for reverse proxies (%(default)s)")
@@ -123,7 +126,7 @@ def _demo(options: argparse.Namespace) -> int:
     run(options.data, options.model, seed=options.seed)
     if options.no_serve:
         return 0
-    options.ip, options.base_url, options.max_visitors = "127.0.0.1", "/", None
+    options.ip, options.base_url, options.max_visitors, options.sha256 = "127.0.0.1", "/", None, None
     options.preheat, options.idle_minutes, options.embed_in = None, 15, []
     options.port = _free_port(DEFAULT_PORT) if options.port is None else options.port
     return _serve(options)
@@ -190,7 +193,11 @@ def _scan(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from shoebox.bundle._check import file_states
+
     print(shoebox.inspect(options.model))
+    for name, state in file_states(options.model).items():
+        print(f"  {name}: {state}")
     return 0
 
 
@@ -224,9 +231,9 @@ def _serve(options: argparse.Namespace) -> int:
     def say(url: str) -> None:
         print(f"\nThe app is at {url}  (Ctrl-C stops it)", flush=True)
 
-    return serve(options.notebook, model=options.model, port=options.port, ip=options.ip, base_url=options.base_url,
-                 max_visitors=options.max_visitors, preheat=options.preheat, idle_s=options.idle_minutes * 60,
-                 embed_in=options.embed_in, on_ready=say)
+    return serve(options.notebook, model=options.model, sha256=options.sha256, port=options.port, ip=options.ip,
+                 base_url=options.base_url, max_visitors=options.max_visitors, preheat=options.preheat,
+                 idle_s=options.idle_minutes * 60, embed_in=options.embed_in, on_ready=say)
 
 
 def _free_port(wanted: int) -> int:

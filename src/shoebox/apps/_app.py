@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoebox.apps._opening import Opening
-from shoebox.apps._serve import MODEL_VARIABLE
+from shoebox.apps._serve import MODEL_VARIABLE, SHA256_VARIABLE
 from shoebox.errors import BundleError, ShoeboxError
 
 if TYPE_CHECKING:
@@ -30,13 +30,16 @@ Folder = str | os.PathLike[str]
 
 def app(model: Folder | None = None, *, title: Words | None = None, intro: Words | None = None,
         languages: Sequence[str | os.PathLike[str]] | None = None, stage: Stage = "live",
-        feedback: Folder | Inbox | None = None, watch: Folder | None = None, precision: str = "full") -> Uploader:
+        feedback: Folder | Inbox | None = None, watch: Folder | None = None, precision: str = "full",
+        sha256: str | None = None) -> Uploader:
     """The visitor's page for a bundle: take pictures, show answers.
 
     Parameters
     ----------
-    model : path, optional
-        Folder of the bundle. The environment variable SHOEBOX_MODEL, which `shoebox serve --model` sets, wins.
+    model : path or address, optional
+        Folder of the bundle, or address of a packed one, which is downloaded when it is first asked for and kept: see
+        `shoebox.fetch`. The environment variable SHOEBOX_MODEL, which `shoebox serve --model` sets, wins, and with it
+        SHOEBOX_SHA256. `shoebox serve` fetches those two before the first visitor comes.
     title, intro : str or mapping, optional
         Heading and one sentence above the card, for notebooks that have none in a cell of their own; one text, or
         one for each language: `{"en": "Which bear?", "ru": "Какой медведь?"}`.
@@ -53,6 +56,8 @@ def app(model: Folder | None = None, *, title: Words | None = None, intro: Words
         "supervised" need it.
     precision : str
         "full" or "int8": which of the bundle's models answers; the one of 8 bits needs less memory.
+    sha256 : str, optional
+        Of the zip at an address, and needed for one.
 
     Returns
     -------
@@ -68,12 +73,14 @@ def app(model: Folder | None = None, *, title: Words | None = None, intro: Words
     True
     """
     from shoebox.bundle import inspect, load_classifier
+    from shoebox.bundle._load import located
 
-    path = os.environ.get(MODEL_VARIABLE) or model
+    named = os.environ.get(MODEL_VARIABLE)
     try:
-        if not path:
+        if not (named or model):
             raise BundleError("No model was named. Write shoebox.app(\"path/of/the/bundle\") in the notebook, or "
                               "serve with --model.")
+        path = located(named, os.environ.get(SHA256_VARIABLE)) if named else located(model or "", sha256)
         manifest = inspect(path)
 
         def open_it() -> Any:

@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from shoebox.apps._places import Places, plan_places
-from shoebox.errors import ServeError
+from shoebox.errors import BundleError, ServeError
 from shoebox.widgets._log import LOG_VARIABLE
+from shoebox.widgets._texts import LANGUAGES, texts_of
 
-__all__ = ["CSP", "MODEL_VARIABLE", "TEMPLATES", "serve", "settings"]
+__all__ = ["CSP", "MODEL_VARIABLE", "SHA256_VARIABLE", "TEMPLATES", "serve", "settings"]
 
-MODEL_VARIABLE = "SHOEBOX_MODEL"
+MODEL_VARIABLE, SHA256_VARIABLE = "SHOEBOX_MODEL", "SHOEBOX_SHA256"
 TEMPLATES = Path(__file__).parent / "jupyter"  # a folder as JUPYTER_PATH wants it
 HEALTH = "health"  # starts no kernel, as every GET of the page would
 IDLE_VARIABLE = "SHOEBOX_IDLE_S"  # how the page's kernel knows when it will be put to sleep
@@ -98,7 +99,7 @@ def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, 
             "preheat_kernel": preheat > 0, "default_pool_size": preheat,
         },
         "VoilaExecutor": {"timeout": 60, "startup_timeout": 60,
-                          "cell_error_instruction": "Sorry, the app could not start. Please reload the page."},
+                          "cell_error_instruction": " ".join(texts_of(language)["page_start"] for language in LANGUAGES)},
         "CappedKernelManager": {"max_visitors": max_visitors},
         "KernelRestarter": {"restart_limit": 0},  # an empty kernel would know nothing of the widgets on the page
         # Connected or not: a forgotten tab would hold its memory for ever. The page says so.
@@ -108,17 +109,21 @@ def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, 
     }
 
 
-def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None, port: int = 8866,
-          ip: str = "127.0.0.1", max_visitors: int | None = None, preheat: int | None = None, base_url: str = "/",
-          embed_in: Sequence[str] = (), idle_s: int = 900, on_ready: Callable[[str], None] | None = None) -> int:
+def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | None = None, sha256: str | None = None,
+          port: int = 8866, ip: str = "127.0.0.1", max_visitors: int | None = None, preheat: int | None = None,
+          base_url: str = "/", embed_in: Sequence[str] = (), idle_s: int = 900,
+          on_ready: Callable[[str], None] | None = None) -> int:
     """Serve one notebook with Voila until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
     notebook : path
         The app's notebook. Nothing else of its folder is served.
-    model : path, optional
-        Folder of the bundle; wins over the one that the notebook names.
+    model : path or address, optional
+        Folder of the bundle, or address of a packed one; wins over the one that the notebook names. An address, also
+        one in the environment variable SHOEBOX_MODEL, is fetched before anything starts: see `shoebox.fetch`.
+    sha256 : str, optional
+        Of the zip at that address; SHOEBOX_SHA256 goes with SHOEBOX_MODEL.
     port, ip, base_url, embed_in, idle_s
         As in `settings`.
     max_visitors, preheat : int, optional
@@ -136,10 +141,11 @@ def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | N
     ServeError
         The notebook is missing, the port is taken, a host to embed in is none, or Voila does not start.
     BundleError
-        The bundle is incomplete, changed or of another protocol.
+        The bundle is incomplete, changed or of another protocol, or cannot be had from its address.
     """
     notebook = _checked_notebook(notebook)
     _check_numbers(max_visitors, preheat, idle_s)
+    model = _at_hand(model, sha256)
     environment = {**_environment(model), IDLE_VARIABLE: str(idle_s)}
     base_url = f"/{base_url.strip('/')}/".replace("//", "/")
     hosts = _checked_hosts(embed_in)
@@ -198,6 +204,18 @@ def _places(model: str | os.PathLike[str] | None, max_visitors: int | None, preh
     return places
 
 
+def _at_hand(model: str | os.PathLike[str] | None, sha256: str | None) -> str | os.PathLike[str] | None:
+    """The folder of the bundle; one that is far is fetched now and once, not when a visitor waits for it."""
+    from shoebox.bundle._load import located
+
+    if model is not None:
+        return located(model, sha256)
+    if sha256 is not None:
+        raise BundleError("A sha256 came without the address of a bundle. Give both, as --model and --sha256.")
+    named, digest = os.environ.get(MODEL_VARIABLE, ""), os.environ.get(SHA256_VARIABLE)
+    return located(named, digest) if named and (digest or "://" in named) else None
+
+
 def _environment(model: str | os.PathLike[str] | None) -> dict[str, str]:
     search = [str(TEMPLATES), os.environ.get("JUPYTER_PATH", "")]
     environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, search)), LOG_VARIABLE: "json"}
@@ -206,6 +224,7 @@ def _environment(model: str | os.PathLike[str] | None) -> dict[str, str]:
 
         inspect(model)
         environment[MODEL_VARIABLE] = str(Path(model).resolve())
+        environment.pop(SHA256_VARIABLE, None)  # a folder has none
     return environment
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from shoebox.bundle._folder import bundle_folder, read_member
 from shoebox.bundle._load import load_classifier
+from shoebox.bundle._manifest import inspect
+from shoebox.bundle._records import FileRecord
+from shoebox.bundle._sealed import check_file
 from shoebox.errors import BundleError
 
-__all__ = ["CheckReport", "check"]
+__all__ = ["CheckReport", "check", "file_states"]
 
 
 @dataclass(frozen=True)
@@ -96,3 +100,20 @@ def check(path: str | os.PathLike[str], *, precision: Literal["full", "int8"] = 
                           f"{', '.join(wrong[:5])}. Update onnxruntime and Pillow, or export the model again.")
     return CheckReport(manifest.name, len(manifest.files), len(manifest.examples), max(differences), bound, same,
                        precision)
+
+
+def file_states(path: str | os.PathLike[str]) -> dict[str, str]:
+    """By name, for every file that the manifest tells of: "as exported", or "not as exported" with a sentence.
+
+    Sizes and SHA-256 are compared; nothing is loaded. Raises what `inspect` raises.
+    """
+    folder = bundle_folder(path)
+    return {name: _state(folder, name, record) for name, record in inspect(folder).files.items()}
+
+
+def _state(folder: Path, name: str, record: FileRecord) -> str:
+    try:
+        check_file(folder, name, record)
+    except BundleError as error:
+        return f"not as exported: {error}"
+    return "as exported"

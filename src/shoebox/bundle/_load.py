@@ -16,7 +16,7 @@ from shoebox.errors import BundleError
 if TYPE_CHECKING:
     from shoebox.bundle._classifier import Classifier
 
-__all__ = ["load_classifier", "model_file"]
+__all__ = ["load_classifier", "located", "model_file"]
 
 
 def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
@@ -47,7 +47,7 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
     >>> load_classifier("models/digits").predict("seven.png").label  # doctest: +SKIP
     '7'
     """
-    folder = bundle_folder(_fetched(path, sha256))
+    folder = bundle_folder(located(path, sha256))
     manifest = read_manifest(folder)
     model = model_file(manifest, precision)
     novelty = manifest.novelty.file if manifest.novelty is not None else None
@@ -69,7 +69,8 @@ def _prepare() -> None:
             import_module(name)
 
 
-def _fetched(path: str | os.PathLike[str], sha256: str | None) -> str | os.PathLike[str]:
+def located(path: str | os.PathLike[str], sha256: str | None) -> str | os.PathLike[str]:
+    """`path` itself, or the folder to which the bundle at that address was fetched; both need what goes with them."""
     if sha256 is None and not (isinstance(path, str) and "://" in path):
         return path
     if sha256 is None or not isinstance(path, str):

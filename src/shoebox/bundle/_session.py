@@ -26,7 +26,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 def checked_threads(threads: int | None) -> int:
     """As many as there are processors, at most 4, unless given."""
     if threads is None:
-        return min(_MAX_THREADS, os.cpu_count() or 1)
+        return min(_MAX_THREADS, len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)))
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise BundleError(f"threads is {threads!r}; give a whole number from 1, or nothing.")
     return threads

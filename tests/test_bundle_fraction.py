@@ -12,6 +12,7 @@ from PIL import Image
 import shoebox
 from shoebox.bundle import _export, check, inspect, load_classifier
 from shoebox.bundle._export import export
+from shoebox.bundle._export_fraction import Fractions, compare_with_full
 from shoebox.data import Dataset, open_image
 from shoebox.errors import BundleError, ImageError
 from shoebox.training import _dataloaders
@@ -66,6 +67,35 @@ def bundle(ds: Dataset, learn, tmp_path_factory: pytest.TempPathFactory) -> Path
 def opened(ds: Dataset, dls) -> dict[str, np.ndarray]:
     return {file.relative_to(ds.root).as_posix(): np.asarray(side[number][0])
             for side in (dls.train_ds, dls.valid_ds) for number, file in enumerate(side.items)}
+
+
+def test_what_a_fraction_changes_is_measured_and_told(ds, learn, tmp_path):
+    report = export(learn, ds, tmp_path / "model")
+    manifest, classifier = inspect(tmp_path / "model"), load_classifier(tmp_path / "model")
+    asked = [ds.file(record.path) for record in ds.images if record.side == "valid"]
+    large = [file for file in asked if open_image(file, least_px=448).size != open_image(file).size]
+    pairs = [(classifier.raw(file)["probabilities"], classifier.raw(open_image(file))["probabilities"])
+             for file in large]
+    difference = max(np.abs(small - full).max() for small, full in pairs)
+    same = sum(small.argmax() == full.argmax() for small, full in pairs)
+    assert 2 < len(large) < len(asked) and difference > 1e-4, "else there is nothing to measure"
+    assert report.fractions == Fractions(len(large), pytest.approx(difference, abs=1e-6), same)
+    words = (f"{len(large)} large JPEGs decoded in full, not at a fraction as in training: probabilities differ by at "
+             "most")
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text("utf-8")
+    assert words in str(report) and f"Measured on {words} {difference:.2g}" in card and "in a browser too" in card
+    assert manifest.parity.n == len(asked)
+
+
+def test_at_most_a_hundred_are_decoded_in_full(ds, bundle):
+    classifier = load_classifier(bundle)
+    large = next(record for record in ds.images if record.format == "JPEG" and record.width_px == record.height_px - 4)
+    found = np.tile(classifier.raw(ds.file(large.path))["probabilities"], (300, 1))
+    for n, expected in ((0, None), (3, 3), (300, 100)):
+        fractions = compare_with_full(classifier, [large] * n, [ds.file(large.path)] * n, found[:n])
+        assert (None if fractions is None else fractions.n) == expected
+    small = [replace(large, width_px=894), replace(large, format="PNG")]
+    assert compare_with_full(classifier, small, [ds.file(large.path)] * 2, found[:2]) is None
 
 
 def test_training_and_the_bundle_decode_to_the_same_pixels(ds, learn, bundle, monkeypatch):

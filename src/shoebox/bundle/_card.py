@@ -17,7 +17,7 @@ _SHAPING = {"squish": "squeezed to", "crop": "the middle of it, made", "pad": "w
 
 
 def model_card(manifest: Manifest, *, confusion: Sequence[Sequence[int]] | None = None, thanks: str = "",
-               robustness: Iterable[Mapping[str, object]] = ()) -> str:
+               fractions: str | None = None, robustness: Iterable[Mapping[str, object]] = ()) -> str:
     """The card as Markdown. Names of classes are data: whatever they hold is shown, never rendered.
 
     Parameters
@@ -28,6 +28,8 @@ def model_card(manifest: Manifest, *, confusion: Sequence[Sequence[int]] | None 
         Of the validation pictures: row = given label, column = answer.
     thanks : str
         Whose pictures it learned from: Markdown of its own, already safe to show.
+    fractions : str, optional
+        What decoding large JPEGs at a fraction changes, as measured: a clause without its full stop.
     robustness : iterable of mappings
         Rows of a table, with the same keys each.
     """
@@ -42,7 +44,7 @@ def model_card(manifest: Manifest, *, confusion: Sequence[Sequence[int]] | None 
         *_robustness(list(robustness)),
         "## How sure it is", "", *_doubts(manifest), "",
         "## How faithful the export is", "", *_faithful(manifest), "",
-        "## How it sees a picture", "", _shaping(manifest), "",
+        "## How it sees a picture", "", _shaping(manifest), "", *_decoding(manifest, fractions),
         "## Limits", "", *_limits(manifest), "",
         *([thanks.strip(), ""] if thanks.strip() else []),
         "## Made with", "", *[f"- {plain(library)} {plain(v)}" for library, v in manifest.versions.items()], "",
@@ -134,6 +136,13 @@ def _shaping(manifest: Manifest) -> str:
     words = fraction_in_words(manifest)
     return (f"Turned upright, in colour, {_SHAPING[manifest.preprocessing.method]} {width} x {height} pixels. Before "
             f"that: {words}; so it was in training.")
+
+
+def _decoding(manifest: Manifest, fractions: str | None) -> list[str]:
+    if manifest.preprocessing.least_px is None:
+        return []
+    measured = "No picture that it was checked on is so large." if fractions is None else f"Measured on {fractions}."
+    return [f"{measured} A program of your own that asks this model, in a browser too, has to decode likewise.", ""]
 
 
 def _limits(manifest: Manifest) -> list[str]:

@@ -40,6 +40,18 @@ class Picture(Protocol):
         """`train` or `valid`."""
 
     @property
+    def width_px(self) -> int:
+        """As stored."""
+
+    @property
+    def height_px(self) -> int:
+        """As stored."""
+
+    @property
+    def format(self) -> str:
+        """`JPEG` for what may be decoded at a fraction of its size."""
+
+    @property
     def partly_there(self) -> bool:
         """Whether it is a truncated file that was kept, which the app would refuse."""
 

@@ -17,6 +17,7 @@ from shoebox.bundle._classifier import Classifier
 from shoebox.bundle._draft import Draft, Picture, Pictures
 from shoebox.bundle._export_answers import Answers, Steps, answers_of
 from shoebox.bundle._export_examples import example_records, make_examples
+from shoebox.bundle._export_fraction import Fractions, compare_with_full
 from shoebox.bundle._export_int8 import INT8_BOUND, add_int8
 from shoebox.bundle._export_network import NO_MAP, model_bytes
 from shoebox.bundle._export_novelty import Honest, fit_honest
@@ -57,6 +58,8 @@ class ExportReport:
         How long each step took.
     notes : mapping of str to str
         What was left off, and why.
+    fractions : Fractions or None
+        What decoding large JPEGs at a fraction changes; None when none of the `n` is decoded so.
     """
 
     path: Path
@@ -68,11 +71,13 @@ class ExportReport:
     size_bytes: int
     seconds: dict[str, float] = field(default_factory=dict)
     notes: Mapping[str, str] = field(default_factory=dict)
+    fractions: Fractions | None = None
 
     def __str__(self) -> str:
         kind = "pictures" if self.accuracy is None else "validation pictures"
         right = "" if self.accuracy is None else f" It got {self.accuracy:.1%} of them right."
         notes = "".join(f"\n  {name}: {sentence}" for name, sentence in self.notes.items())
+        notes += "" if self.fractions is None else f"\n  decoding: {self.fractions}."
         return (f"Wrote {self.path} ({self.size_bytes / 1e6:.1f} MB) in {sum(self.seconds.values()):.1f} s. On "
                 f"{self.n} {kind} it repeats the learner: probabilities differ by at most {self.max_difference:.2g} "
                 f"({self.bound:g} allowed) and {self.same_labels} of {self.n} labels are the same.{right}{notes}")
@@ -158,6 +163,7 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
     with steps.timed("extras"):
         small = make_examples(pictures, files, examples)
         measured["examples"] = example_records(draft, learn, small, classes)
+        fractions = compare_with_full(classifier, pictures, files, found.probabilities)
         if int8:
             measured["int8"] = add_int8(draft, unmeasured, ds, files, found.probabilities)
     correct = int((found.probabilities.argmax(axis=1) == given).sum()) if side == "valid" else None
@@ -165,6 +171,7 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
         metrics: dict[str, int | float] = {} if correct is None else {"accuracy": correct / parity.n,
                                                                       "n_images": parity.n}
         card = model_card(draft.manifest(parity, metrics, **measured), thanks=_credits(ds), robustness=robustness,
+                          fractions=None if fractions is None else str(fractions),
                           confusion=None if correct is None else _confusion(given, found.probabilities))
         draft.files[CARD] = card.encode("utf-8")
         manifest = draft.manifest(parity, metrics, **measured)
@@ -175,7 +182,7 @@ def export(learn: Any, ds: Pictures, path: str | os.PathLike[str], *, name: str 
         steps.tell(steps.total)
     return ExportReport(target, parity.n, parity.max_difference, parity.bound, parity.same_labels, manifest.accuracy,
                         sum(map(len, contents.values())), steps.seconds,
-                        {**_left_out(whole, side, seen), **manifest.notes})
+                        {**_left_out(whole, side, seen), **manifest.notes}, fractions)
 
 
 def _checked_classes(learn: Any, ds: Pictures) -> tuple[str, ...]:

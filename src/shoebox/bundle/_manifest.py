@@ -58,7 +58,9 @@ class Manifest:
 
     Protocol 2 added `calibration`, `novelty`, `label_sets`, `int8`, `examples` and `notes`, dropped `thresholds`, and
     its model may give `cam` beside `features`. Protocol 3 added `preprocessing.least_px`: who did not know it would
-    decode a large JPEG in full, and give other probabilities than the learner.
+    decode a large JPEG in full, and give other probabilities than the learner. Whoever asks the model without this
+    package, a page in a browser too, has to decode likewise, or to make the photo smaller as libjpeg does; what full
+    decoding changes is measured at export, and stands in the card.
 
     Old readers are kept: a bundle is somebody's model, and the pictures it came from may be gone.
 

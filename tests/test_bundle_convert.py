@@ -85,6 +85,24 @@ def test_nothing_is_opened_before_the_person_says_so(tmp_path, capsys, monkeypat
     assert not marker.exists() and not (tmp_path / "model").exists()
 
 
+class Who:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return eval, (f"open({str(self.file)!r}, 'w').write(str(__import__('os').getpid()))",)
+
+
+def test_what_is_opened_is_opened_in_a_process_of_its_own(tmp_path):
+    source, told = tmp_path / "export.pkl", tmp_path / "who"
+    source.write_bytes(pickle.dumps(Who(told)))
+    (tmp_path / "data").mkdir()
+    with pytest.raises(BundleError, match=r"could not be opened here|no learner"):
+        convert(source, tmp_path / "data", tmp_path / "model", i_trust_it=True)
+    assert int(told.read_text()) != os.getpid()
+    assert not (tmp_path / "model").exists()
+
+
 @pytest.mark.parametrize(("content", "sentence"), [
     (b"not a pickle", "could not be opened here"), (b"", "could not be opened here"),
     (pickle.dumps({"a": 1}), "could not be opened here|no learner"),

@@ -81,6 +81,20 @@ def test_the_model_gives_the_features_before_the_last_layer(ds, learn, bundle):
     assert features.shape == (1, last.in_features) and np.allclose(again, probabilities, atol=1e-6)
 
 
+def test_three_pictures_at_once_are_three_pictures_one_by_one(ds, bundle):
+    session = onnxruntime.InferenceSession(str(bundle[0] / "model.onnx"), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    assert set(names) == {"probabilities", "features", "cam"}
+    three = [np.asarray(shoebox.open_image(ds.file(record.path)).resize((200, 150))) for record in ds.images[:3]]
+    together = session.run(None, {"image": np.stack(three)})
+    alone = [session.run(None, {"image": picture[None]}) for picture in three]
+    for place, name in enumerate(names):
+        rows = np.concatenate([outputs[place] for outputs in alone])
+        assert together[place].shape == rows.shape and len(rows) == 3
+        assert np.allclose(together[place], rows, rtol=1e-4, atol=1e-5), name
+        assert not np.allclose(rows[0], rows[1], atol=1e-3), "unlike pictures, else an exchange would not be seen"
+
+
 def test_the_learner_is_left_as_it_was(ds, tmp_path, capfd, caplog):
     learn = lively_learner(loaders(ds, Resize(64), [*aug_transforms(), Normalize.from_stats(*imagenet_stats)]))
     learn.add_cb(MixUp())

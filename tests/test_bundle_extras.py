@@ -179,6 +179,13 @@ def test_the_bundle_says_when_it_does_not_know(ds, bundle):
     assert np.mean(known) > 0.8
 
 
+def test_the_band_of_false_alarms_is_on_the_app_s_card(bundle, monkeypatch):
+    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
+    (low, high), page = inspect(bundle[0]).novelty.band, shoebox.app(bundle[0])
+    words = f"between {low:.1%} and {high:.1%} are to be expected (90 % band)"
+    assert page.problem == "" and words in page.about["card"]
+
+
 # the map
 
 class Colours(torch.nn.Module):

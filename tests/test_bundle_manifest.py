@@ -157,6 +157,23 @@ def test_another_layout_of_the_same_manifest_is_fine(bundle):
     assert inspect(bundle) == before
 
 
+@given(st.binary(max_size=400))
+def test_bytes_of_any_kind_are_a_sentence(data):
+    with pytest.raises(BundleError, match=r"manifest\.json"):
+        Manifest.from_json(data)
+
+
+@given(st.data())
+def test_a_manifest_with_other_bytes_in_it_is_a_sentence_or_the_same(data):
+    start = data.draw(st.integers(0, len(TEMPLATE)))
+    end = data.draw(st.integers(start, min(len(TEMPLATE), start + 20)))
+    harmed = TEMPLATE[:start] + data.draw(st.binary(max_size=20)) + TEMPLATE[end:]
+    try:
+        assert Manifest.from_json(harmed) == Manifest.from_json(TEMPLATE)
+    except BundleError as error:
+        assert "manifest.json" in str(error)
+
+
 PLAIN = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=60).filter(str.strip)
 
 

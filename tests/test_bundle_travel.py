@@ -13,18 +13,22 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import shoebox
 from shoebox.bundle import inspect, load_classifier, pack
+from shoebox.bundle._export_novelty import beta_band, fit_novelty
 from shoebox.bundle._manifest import checksum
 from shoebox.bundle._pack import unpack
+from shoebox.bundle._records import Example, LabelSets, Novelty, Precision
 from shoebox.cli import main
 from shoebox.errors import BundleError
 from tests._files import contents
-from tests._models import edit_manifest, tiny_bundle, tiny_model
+from tests._models import edit_manifest, feature_model, tiny_bundle, tiny_model
 from tests._pictures import AWKWARD, CYRILLIC
 
 ROOT = Path(__file__).parent.parent
@@ -35,16 +39,35 @@ def bundle(tmp_path):
     return tiny_bundle(tmp_path / "tiny")
 
 
+def full_bundle(folder):
+    """With everything that can travel in a bundle: "none of these", weights of 8 bits, examples."""
+    labels = np.arange(90) % 3
+    features = np.clip(np.eye(3)[labels] * 220 + np.random.default_rng(0).normal(12, 8, (90, 3)), 0, 255)
+    colours = fit_novelty(features, np.full((90, 3), 1 / 3), labels, ["valid"] * 90)
+    out = io.BytesIO()
+    Image.new("RGB", (20, 20), (250, 5, 5)).save(out, "JPEG")
+    return tiny_bundle(
+        folder, model=feature_model(), temperature=1.5, novelty=Novelty(90, 0.05, beta_band(90, 0.05)),
+        extra={"novelty.npz": colours.to_bytes(), "model.int8.onnx": feature_model().SerializeToString(),
+               "example-01.jpg": out.getvalue()},
+        label_sets=LabelSets(90, 0.9, 0.4), int8=Precision("model.int8.onnx", 90, 0.1, 0.2, 89),
+        examples=(Example("example-01.jpg", "red", (0.9, 0.05, 0.05)),), notes={"heatmap": "Left off."})
+
+
 # rows of the threat table
 
-def test_a_thousand_changed_bytes_are_a_thousand_refusals(bundle, no_parser):
+@pytest.mark.parametrize("kind", ["least", "full"])
+def test_a_thousand_changed_bytes_are_a_thousand_refusals(tmp_path, no_parser, kind):
     """Anywhere in the bundle but in the white space between the manifest's words, which says nothing."""
+    bundle = tiny_bundle(tmp_path / "tiny") if kind == "least" else full_bundle(tmp_path / "tiny")
     rng = random.Random(11)
     wholes = {path: path.read_bytes() for path in sorted(bundle.iterdir())}
     places = [(path, i) for path, data in wholes.items() for i, byte in enumerate(data)
               if path.suffix != ".json" or not chr(byte).isspace()]
     refused = 0
-    for path, i in rng.choices(places, k=1000):
+    drawn = rng.choices(places, weights=[1 / len(wholes[path]) for path, _ in places], k=1000)  # of every file as many
+    assert {path for path, _ in drawn} == set(wholes)
+    for path, i in drawn:
         whole = wholes[path]
         path.write_bytes(whole[:i] + bytes([whole[i] ^ rng.randrange(1, 256)]) + whole[i + 1:])
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import html
 import json
 import re
 import signal
@@ -22,6 +23,7 @@ from tornado.websocket import WebSocketClosedError
 from shoebox.apps import _handlers, _kernels, _voila
 from shoebox.apps._serve import CSP, TEMPLATES, serve, settings
 from shoebox.errors import BundleError, ServeError
+from shoebox.widgets._texts import LANGUAGES, texts_of
 from tests._line import in_a_thread
 from tests.browser._servers import Server, free_port, http_status, start_voila, wait_until
 
@@ -209,6 +211,19 @@ def test_the_page_is_the_notebook_with_its_title_and_without_its_source(server: 
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_what_the_page_says_before_its_card_is_there_it_says_in_every_language(server: Server) -> None:
+    text = read(server.url)[1]
+    told = re.search(r"<noscript>(.*?)</noscript>", text, re.DOTALL)
+    failed = re.search(r"data-failed='([^']*)'", text)
+    assert told and failed
+    words = json.loads(html.unescape(failed[1]))
+    assert list(words) == list(LANGUAGES)
+    for language in LANGUAGES:
+        texts = texts_of(language)
+        assert f'lang="{language}">{html.escape(texts["page_script"])}</p>' in told[1]
+        assert words[language] == texts["page_failed"]
+
+
 PROBES = ["a.png", "b.jpg", "c.gif", "d.svg", "A.PNG", "app.ipynb", "model.onnx", "voila.json", "jupyter/", "",
           "../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", ".hidden"]
 
@@ -306,6 +321,7 @@ def test_a_notebook_that_fails_says_so_without_its_traceback(tmp_path: Path) -> 
         status, text, _ = read(server.url)
         assert status == 200
         assert "Sorry, the app could not start" in text
+        assert "приложение не запустилось" in text and "应用未能启动" in text
         assert "secret words" not in text
         assert "secret words" in server.log
 

@@ -13,7 +13,8 @@ from shoebox.types import ImageCause
 from shoebox.widgets._texts import LANGUAGES, TextsError, closest, read_texts, texts_of
 from shoebox.widgets.uploader import CONFIDENCE, Uploader
 
-SERVER = {"full_title", "full", "full_retry", "nothing_title", "trouble_title"}
+SERVER = {"full_title", "full", "full_retry", "nothing_title", "trouble_title", "page_failed", "page_script",
+          "page_start"}
 BRACES = re.compile(r"\{\w+\}")
 
 

@@ -46,7 +46,7 @@ def test_several_pictures_are_a_table_to_choose_from_and_a_csv(card: Card) -> No
         card.page.get_by_role("button", name="Save as CSV").click()
     text = Path(download.value.path()).read_text("utf-8-sig")
     table = list(csv.reader(io.StringIO(text)))
-    assert table[0] == ["File", "Answer", "Probability", "model", "date"]
+    assert table[0] == ["File", "Answer", "Probability", "Model", "Model made on"]
     assert [row[0] for row in table[1:]] == ["a.jpg", "'=2+5.jpg", "c.jpg", 'd, "e".jpg']
     assert (table[2][1], table[2][3:]) == (BLUE, ["colours", "2025-11-20"])
     assert 0.9 < float(table[1][2]) < 1 and table[3][2] == ""
@@ -142,7 +142,7 @@ def test_the_card_is_one_click_away_and_is_text(page: Card) -> None:
 @pytest.mark.parametrize(("locale", "button", "heading", "sentence"), [
     ("ru-RU", "Выбрать снимок", "Какой цвет?", "bad.jpg не снимок."),
     ("zh-CN", "选择图片", "Which colour?", "bad.jpg 不是图片"),
-    ("fr-FR", "Choose a picture", "Which colour?", "'bad.jpg' is not a picture"),
+    ("fr-FR", "Choose a picture", "Which colour?", "bad.jpg is not a picture"),
 ])
 def test_the_browser_s_language_chooses_the_texts(visitors: Callable[..., Visitor], explaining: Server, locale: str,
                                                   button: str, heading: str, sentence: str) -> None:

@@ -59,12 +59,12 @@ def test_a_click_on_the_button_opens_the_file_chooser(card: Card) -> None:
 
 HEIC = b"\x00\x00\x00\x18ftypheic" + bytes(200)
 BAD_FILES = {
-    "damaged": (plain()[:300] + bytes(300), "'bad.jpg'"),
+    "damaged": (plain()[:300] + bytes(300), "bad.jpg ends too early"),
     "cut off": (plain(size=(900, 900))[:2000], "ends too early"),
     "a text file": (b"This is not a picture at all.", "is not a picture"),
     "empty": (b"", "empty (0 bytes)"),
     "a web page": (b"<!doctype html><script>window.hacked=1</script>", "is not a picture"),
-    "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked=1'/>", "SVG drawing"),
+    "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked=1'/>", "of a kind that cannot be opened"),
     "the head of a HEIC photo": (HEIC, "is damaged"),  # its library is installed with the tests
     "nine megabytes of nothing": (bytes(9 * 2**20), "too large to send as it is"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,10 @@ def test_a_cell_that_fails_is_told_in_voila_s_words(visitor: Visitor, tmp_path: 
     visitor.expect_trouble = True
     with start_voila(with_cells(tmp_path, "1 / 0", model="none-such"), tmp_path) as server:
         visitor.page.goto(server.url, wait_until="commit")
-        expect(visitor.page.get_by_text("Sorry, the app could not start.")).to_be_visible(timeout=30_000)
+        told = visitor.page.get_by_text("Sorry, the app could not start.")
+        expect(told).to_be_visible(timeout=30_000)
+        expect(told).to_contain_text("приложение не запустилось")
+        expect(told).to_contain_text("应用未能启动")
         visitor.page.close()
 
 
@@ -92,7 +96,12 @@ def test_a_changed_model_is_a_sentence_in_place_of_the_card(visitor: Visitor, tm
         card.page.close()
 
 
-def test_a_kernel_that_never_answers_is_told(visitor: Visitor, server: Server) -> None:
+@pytest.mark.parametrize(("locale", "sentence"), [
+    ("en-GB", "The app does not answer. Please reload the page."), ("ru-RU", "Приложение не отвечает."),
+    ("zh-CN", "应用没有回应。"), ("fr-FR", "The app does not answer.")])
+def test_a_kernel_that_never_answers_is_told(visitors: Callable[..., Visitor], server: Server, locale: str,
+                                             sentence: str) -> None:
+    visitor = visitors(locale=locale)
     visitor.expect_trouble = True
     page = visitor.page
     page.clock.install()
@@ -100,7 +109,7 @@ def test_a_kernel_that_never_answers_is_told(visitor: Visitor, server: Server) -
     page.goto(server.url, wait_until="commit")
     page.wait_for_function("!document.getElementById('loading') && document.getElementById('rendered_cells')")
     page.clock.run_for(21_000)
-    expect(page.get_by_role("alert")).to_have_text("The app does not answer. Please reload the page.")
+    expect(page.get_by_role("alert")).to_contain_text(sentence)
 
 
 def test_a_mailto_link_does_not_end_the_kernel(visitor: Visitor, server: Server) -> None:

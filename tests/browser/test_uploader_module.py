@@ -105,6 +105,15 @@ def test_a_refusal_is_shown_as_text(visitor: Visitor) -> None:
     stage(visitor.page, {**ALIVE, "picture": refusal}).choose(plain()).expect_sentence("No <b>cats</b> today.")
 
 
+def test_a_visitor_reads_the_page_s_own_words_and_not_those_for_the_maker(visitor: Visitor) -> None:
+    """Shipped bug: an English visitor with a HEIC photo was told to run pip."""
+    refusal = {"ok": False, "code": "image_unsupported_format",
+               "error": "'a.heic' is a HEIC photo, whose library is not installed. Run: pip install \"shoebox[heic]\""}
+    card = stage(visitor.page, {**ALIVE, "picture": refusal}).choose(plain(), "a.heic", "image/heic")
+    card.expect_sentence("a.heic is of a kind that cannot be opened here. Save it as JPEG or PNG and try again.")
+    expect(card.status).not_to_contain_text("pip")
+
+
 def test_percentages_never_claim_certainty(visitor: Visitor) -> None:
     stage(visitor.page, ALIVE)
     words = visitor.page.evaluate("""[1, 0.9999, 0.99, 0.5, 0.0101, 0.0099, 0].map((p) => stage.module.percent(p,

@@ -1,4 +1,7 @@
-"""Voila's exporter, which makes the page, with templates that are compiled once and not for every visitor."""
+"""Voila's exporter, which makes the page, with templates that are compiled once and not for every visitor.
+
+A page may be made before it is known who will see it, so that its template is given the texts of all languages.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import voila.notebook_renderer
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from voila.exporter import VoilaExporter
+
+from shoebox.widgets._texts import LANGUAGES, texts_of
 
 __all__ = ["CachedExporter", "use_cached_exporter"]
 
@@ -35,6 +40,7 @@ class CachedExporter(VoilaExporter):
     def _create_environment(self) -> Any:
         environment = super()._create_environment()
         environment.bytecode_cache = _COMPILED
+        environment.globals["shoebox_texts"] = {language: texts_of(language) for language in LANGUAGES}
         return environment
 
 

@@ -7,7 +7,7 @@
  *
  * @typedef {import("./uploader/line.js").Model} Model
  * @typedef {import("./uploader/answer.js").Result} Result
- * @typedef {{say(state: import("./uploader/view.js").State, sentence: string): void,
+ * @typedef {{say(state: import("./uploader/view.js").State, sentence: string): void, tell(sentence: string): void,
  *   far(done: number, total: number): void}} Status
  */
 
@@ -64,13 +64,14 @@ function listen({ root, drop, inputs }, take, signal) {
 }
 
 /**
- * What to say of an error: the kernel's sentence, in the reader's language where there is one, or that it was silent.
+ * What to say of an error: the page's own text in the reader's language where there is one, as the kernel's speaks to the
+ * maker too; else the kernel's sentence, or that it was silent.
  * @param {Record<string, string>} texts
  */
 function createSayer(texts) {
   return (/** @type {unknown} */ error, /** @type {string} */ silence, /** @type {string} */ name = "") => {
     if (!(error instanceof Sentence)) return silence;
-    const known = texts._code === "en" ? "" : texts[error.code];
+    const known = texts[error.code];
     return known ? fill(known, { name }) : error.message;
   };
 }
@@ -183,8 +184,8 @@ function build(model, el) {
   const sentenceOf = (/** @type {unknown} */ error) => sayOf(error, texts.no_answer);
   /** @param {string} kind @param {Record<string, any>} fields */
   const speak = async (kind, fields) => (await ask(kind, fields, [], limits.ping_timeout_ms)).reply;
-  const results = createResults(root, card.label, about, texts, speak, sentenceOf);
-  addFacts(about, texts, root, about.keep_days > 0 ? [createForget(texts, speak, sentenceOf)] : []);
+  const results = createResults(root, card.label, about, texts, speak, sentenceOf, status.tell);
+  addFacts(about, texts, root, about.keep_days > 0 ? [createForget(texts, speak, sentenceOf, status.tell)] : []);
   status.say("loading", texts.loading);
   const take = createTaker(ask, status, results, limits, texts, signal);
   const eye = keepAnEyeOn(status, root, limits, texts, signal);

@@ -17,8 +17,9 @@ import { element, fill, percent } from "./words.js";
  * @param {Record<string, string>} texts
  * @param {import("./verdict.js").Speak} speak
  * @param {(error: unknown) => string} sentenceOf
+ * @param {(sentence: string) => void} announce
  */
-export function createResults(root, button, about, texts, speak, sentenceOf) {
+export function createResults(root, button, about, texts, speak, sentenceOf, announce) {
   const note = element("p", "sbx-remark");
   const box = element("article", "sbx-answer", "", { "aria-label": texts.answer_region });
   const several = element("div");
@@ -31,7 +32,7 @@ export function createResults(root, button, about, texts, speak, sentenceOf) {
   function nodesOf(result) {
     if (!result.nodes) {
       result.nodes = [createFigure(result, texts), createWords(result, texts)];
-      if (asksPersons(about)) result.nodes[1].append(createVerdict(result, about, texts, speak, sentenceOf));
+      if (asksPersons(about)) result.nodes[1].append(createVerdict(result, about, texts, speak, sentenceOf, announce));
     }
     return result.nodes;
   }

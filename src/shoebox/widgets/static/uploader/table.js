@@ -26,7 +26,8 @@ function answerOf({ answer, sentence }, texts) {
  * @param {Record<string, string>} texts
  */
 export function toCsv(results, model, texts) {
-  const head = [texts.column_file, texts.column_answer, texts.column_probability, "model", "date"];
+  const head = [texts.column_file, texts.column_answer, texts.column_probability, texts.column_model,
+                texts.column_date];
   const rows = results.map((result) => [result.name, answerOf(result, texts), result.answer?.probability?.toFixed(4),
                                         model?.name, model?.date]);
   return "\ufeff" + [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";

@@ -11,6 +11,22 @@ import { element, fill } from "./words.js";
 
 const NONE = "none";
 
+/**
+ * Words below a button: they stay there to be read, and are said aloud by the page's one status line.
+ * @param {(sentence: string) => void} announce
+ */
+function createReply(announce) {
+  const node = element("p", "sbx-reply");
+  return {
+    node,
+    /** @param {string} sentence */
+    say(sentence) {
+      node.textContent = sentence;
+      announce(sentence);
+    },
+  };
+}
+
 /** @param {Record<string, any>} about */
 export const asksPersons = (about) => about.stage !== "live" || about.keep_days > 0;
 
@@ -21,14 +37,15 @@ export const asksPersons = (about) => about.stage !== "live" || about.keep_days 
  * @param {Record<string, string>} texts
  * @param {Speak} speak
  * @param {(error: unknown) => string} sentenceOf
+ * @param {(sentence: string) => void} announce
  */
-export function createVerdict(result, about, texts, speak, sentenceOf) {
+export function createVerdict(result, about, texts, speak, sentenceOf, announce) {
   const form = element("form", "sbx-verdict");
   const hidden = Boolean(result.answer?.hidden);
   const question = hidden ? texts.ask_shadow : about.stage === "supervised" ? texts.ask_confirm : texts.ask_right;
   const group = element("fieldset", "sbx-group");
   group.append(element("legend", "", question));
-  const reply = element("p", "sbx-reply", "", { role: "status", "aria-live": "polite" });
+  const reply = createReply(announce);
   const choice = createChoice(about, texts);
   const keep = about.keep_days > 0 ? createConsent(about, texts) : null;
   const right = element("button", "sbx-quiet-button", texts.say_right, { type: "button" });
@@ -52,14 +69,14 @@ export function createVerdict(result, about, texts, speak, sentenceOf) {
       say(receipt, label);
     } catch (error) {
       group.disabled = false;
-      reply.textContent = sentenceOf(error);
+      reply.say(sentenceOf(error));
     }
   }
 
   /** @param {string} receipt @param {string} label */
   function say(receipt, label) {
     const confirmed = about.stage === "supervised" ? `${fill(texts.confirmed, { label })} ` : "";
-    reply.textContent = confirmed + (receipt ? fill(texts.kept, { receipt }) : texts.noted);
+    reply.say(confirmed + (receipt ? fill(texts.kept, { receipt }) : texts.noted));
     if (receipt) form.append(createDelete(receipt, reply, texts, speak, sentenceOf));
   }
 
@@ -74,7 +91,7 @@ export function createVerdict(result, about, texts, speak, sentenceOf) {
   const buttons = element("div", "sbx-buttons");
   buttons.append(...(hidden ? [] : [right, wrong]), choice, send);
   group.append(...(keep ? [keep.label] : []), buttons);
-  form.append(group, reply);
+  form.append(group, reply.node);
   return form;
 }
 
@@ -99,7 +116,7 @@ function createConsent(about, texts) {
 }
 
 /**
- * @param {string} receipt @param {HTMLElement} reply @param {Record<string, string>} texts @param {Speak} speak
+ * @param {string} receipt @param {ReturnType<typeof createReply>} reply @param {Record<string, string>} texts @param {Speak} speak
  * @param {(error: unknown) => string} sentenceOf
  */
 function createDelete(receipt, reply, texts, speak, sentenceOf) {
@@ -108,10 +125,10 @@ function createDelete(receipt, reply, texts, speak, sentenceOf) {
     button.disabled = true;
     try {
       await speak("forget", { receipt });
-      reply.textContent = texts.forgotten;
+      reply.say(texts.forgotten);
       button.remove();
     } catch (error) {
-      reply.textContent = sentenceOf(error);
+      reply.say(sentenceOf(error));
       button.disabled = false;
     }
   };
@@ -121,22 +138,23 @@ function createDelete(receipt, reply, texts, speak, sentenceOf) {
 /**
  * For the foot of the page: delete by number, on another day.
  * @param {Record<string, string>} texts @param {Speak} speak @param {(error: unknown) => string} sentenceOf
+ * @param {(sentence: string) => void} announce
  */
-export function createForget(texts, speak, sentenceOf) {
+export function createForget(texts, speak, sentenceOf, announce) {
   const details = element("details", "sbx-classes");
   const form = element("form", "sbx-forget");
   const input = element("input", "sbx-choice", "", { "aria-label": texts.forget_number, required: "", maxlength: "40",
                                                      placeholder: texts.forget_number, autocomplete: "off" });
-  const reply = element("p", "sbx-reply", "", { role: "status", "aria-live": "polite" });
-  form.append(input, element("button", "sbx-quiet-button", texts.delete, { type: "submit" }), reply);
+  const reply = createReply(announce);
+  form.append(input, element("button", "sbx-quiet-button", texts.delete, { type: "submit" }), reply.node);
   form.onsubmit = async (event) => {
     event.preventDefault();
     try {
       await speak("forget", { receipt: input.value.trim() });
-      reply.textContent = texts.forgotten;
+      reply.say(texts.forgotten);
       input.value = "";
     } catch (error) {
-      reply.textContent = sentenceOf(error);
+      reply.say(sentenceOf(error));
     }
   };
   details.append(element("summary", "", texts.forget_title), form);

@@ -132,6 +132,10 @@ export function createStatus(root, texts, inputs) {
       reload.hidden = state !== "asleep";
       for (const input of inputs) input.disabled = state === "asleep";
     },
+    /** Words beside a button, for those who hear the page; what goes on stays as it is. @param {string} sentence */
+    tell(sentence) {
+      status.textContent = sentence;
+    },
     /** @param {number} done @param {number} total */
     far(done, total) {
       progress.hidden = total < 2 || done >= total;

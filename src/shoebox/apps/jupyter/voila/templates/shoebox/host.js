@@ -151,6 +151,13 @@
     };
   }
 
+  /** What to say when the card cannot be shown: its own texts have not come. In the reader's language, else English. */
+  function failed() {
+    const words = JSON.parse(document.body.dataset.failed ?? "{}");
+    const code = navigator.languages.map((one) => one.split("-")[0]).find((one) => one in words);
+    return words[code ?? "en"] ?? "";
+  }
+
   /** @param {ReturnType<typeof createModel>} model @param {HTMLElement} el */
   async function show(model, el) {
     try {
@@ -165,7 +172,7 @@
     } catch (error) {
       console.warn("[shoebox]", error);
       el.setAttribute("role", "alert");
-      el.textContent = document.body.dataset.failed ?? "";
+      el.textContent = failed();
     }
   }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import urllib.error
 import warnings
 
@@ -111,6 +112,75 @@ def test_a_timm_model_by_name(ds, tmp_path, monkeypatch):
     features = backbone_features(ds, ds.images, "resnet10t")
     assert features.shape == (16, 512) and np.ptp(features, axis=0).max() > 0
     assert backbone_name("resnet10t") == "resnet10t-224-1"
+
+
+@pytest.fixture
+def random_weights(monkeypatch):
+    """Networks keep what they were seeded with: nothing is downloaded."""
+    import torch
+    from torchvision.models import WeightsEnum
+
+    monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: {})
+    monkeypatch.setattr("fastai.vision.models.xresnet.load_state_dict_from_url", lambda *_, **__: {"model": {}})
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: None)
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "inception_v3", "googlenet", "shufflenet_v2_x0_5", "mobilenet_v2",
+                                  "mobilenet_v3_small"])
+def test_any_network_of_torchvision_says_what_its_classifier_hears(ds, random_weights, name):
+    """Shipped bug: without a pooling layer a bare StopIteration, with one at the beginning what the first layer saw."""
+    import torch
+    import torchvision
+
+    from shoebox.training import _embed
+
+    torch.manual_seed(3)
+    network = torchvision.models.get_model(name, weights="DEFAULT").eval()
+    heard = []
+    [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1].register_forward_pre_hook(
+        lambda _, parts: heard.append(parts[0].flatten()))
+    picture = open_image(ds.thumbnail(ds.images[0].path, 256))
+    pixels = np.asarray(picture.resize((224, 224), 2), np.float32) / 255
+    scaled = (pixels - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
+    with torch.inference_mode():
+        network(torch.from_numpy(scaled).permute(2, 0, 1)[None].float())
+    torch.manual_seed(3)
+    features = _embed._forward(*_embed._load(name), [picture])
+    assert features.shape == (1, len(heard[0])) and np.ptp(features) > 0
+    assert features[0] == pytest.approx(heard[0].numpy(), rel=0.01, abs=0.01 * float(heard[0].abs().max()))
+    assert backbone_features(ds, ds.images[:1], name).shape == features.shape
+    assert backbone_name(name) == backbone_name(getattr(torchvision.models, name)) == f"{name}-224-2"
+
+
+def test_fastai_s_own_network_serves_as_a_function(ds, random_weights):
+    from fastai.vision.all import xresnet50
+
+    assert backbone_features(ds, ds.images[:1], xresnet50).shape == (1, 2048)
+    assert (backbone_name(xresnet50), backbone_name("resnet18")) == ("xresnet50-224-1", "resnet18-224-1")
+
+
+def test_a_network_that_gives_no_features_is_named_in_a_sentence(ds, random_weights):
+    from torch import nn
+
+    def lines(pretrained=False):
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(2), nn.AdaptiveAvgPool1d(1), nn.Linear(1, 2))
+
+    def no_pool(pretrained=False):
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+    def large_only(pretrained=False):
+        return nn.Sequential(nn.Conv2d(3, 4, 500), nn.AdaptiveAvgPool2d(1), nn.Linear(4, 2))
+
+    for network, words in ((lines, r"gives \(1, 4, 49284\) for one picture"), (no_pool, "no_pool gives no features"),
+                           (large_only, r"large_only gives no features of a picture of 224 x 224 pixels \(.*size")):
+        with pytest.raises(TrainingError, match=words):
+            shoebox.rank(ds, backbone=network)
+
+
+def test_without_timm_a_sentence_says_how_to_get_it(ds, monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(TrainingError, match=r"torchvision has no model 'resnet10t'.*pip install timm"):
+        shoebox.rank(ds, backbone="resnet10t")
 
 
 def test_models_that_cannot_serve_are_refused_by_name(ds):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision.models as torchvision_models
-from fastai.vision.learner import create_vision_model
+from fastai.vision.learner import create_vision_model, model_meta
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -28,9 +28,26 @@ Backbone = Callable[..., nn.Module] | str
 
 
 def backbone_name(backbone: Backbone) -> str:
-    """Under which name its features are kept."""
-    name = backbone if isinstance(backbone, str) else backbone.__name__
-    return f"{name.replace('/', '-')}-{_SIDE_PX}-1"
+    """Under which name its features are kept; another number when the same network says something else."""
+    return f"{_name(backbone).replace('/', '-')}-{_SIDE_PX}-{2 if _is_whole(_arch(backbone)) else 1}"
+
+
+def _name(backbone: Backbone) -> str:
+    return backbone if isinstance(backbone, str) else getattr(backbone, "__name__", repr(backbone))
+
+
+def _arch(backbone: Backbone) -> Backbone:
+    """The function behind the name of a torchvision model; anything else as it came."""
+    if isinstance(backbone, str) and backbone in torchvision_models.list_models(torchvision_models):
+        return torchvision_models.get_model_builder(backbone)
+    return backbone
+
+
+def _is_whole(arch: Backbone) -> bool:
+    """Whether torchvision made it for classes and fastai does not know where to cut it."""
+    return not isinstance(arch, str) and arch not in model_meta and any(
+        arch is torchvision_models.get_model_builder(name)
+        for name in torchvision_models.list_models(torchvision_models, include=getattr(arch, "__name__", "")))
 
 
 def backbone_features(ds: Dataset, records: Sequence[ImageRecord], backbone: Backbone, *,
@@ -54,7 +71,7 @@ def backbone_features(ds: Dataset, records: Sequence[ImageRecord], backbone: Bac
     Raises
     ------
     TrainingError
-        No such model.
+        No such model, or one that gives no features of a picture of that size.
     """
     if backbone is small_cnn:
         raise TrainingError("small_cnn has no pretrained weights, so it cannot serve as a backbone. Leave `backbone` "
@@ -74,27 +91,53 @@ def backbone_features(ds: Dataset, records: Sequence[ImageRecord], backbone: Bac
         if not while_fetching(error):
             raise
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        warnings.warn(f"The pretrained weights of {backbone if isinstance(backbone, str) else backbone.__name__} could "
-                      f"not be had ({reason}); outlines and colours are compared instead. With internet access, rank "
-                      "again.", ShoeboxWarning, stacklevel=3)
+        warnings.warn(f"The pretrained weights of {_name(backbone)} could not be had ({reason}); outlines and colours "
+                      "are compared instead. With internet access, rank again.", ShoeboxWarning, stacklevel=3)
         return None
 
 
 def _load(backbone: Backbone) -> tuple[nn.Module, Any]:
     """The network without its classifier, and the mean and spread of the pixels it was trained on."""
+    arch = _arch(backbone)
     with connect_timeout(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        if isinstance(backbone, str) and backbone not in torchvision_models.list_models(torchvision_models):
-            model, numbers = _timm(backbone)
-        else:
-            model, numbers = _torchvision(backbone), _IMAGENET
-    return model.eval().requires_grad_(False), numbers
+        try:
+            model, numbers = _timm(arch) if isinstance(arch, str) else (_torchvision(arch), _IMAGENET)
+            return _with_features(model.eval().requires_grad_(False)), numbers
+        except TrainingError:
+            raise
+        except Exception as error:  # a network may raise anything: it is told whose it is and what to take instead
+            if while_fetching(error):
+                raise
+            why = " ".join(str(error).split())[:200] or type(error).__name__
+            raise TrainingError(f"The network {_name(backbone)} gives no features of a picture of {_SIDE_PX} x "
+                                f"{_SIDE_PX} pixels ({why}). Take another, such as 'resnet18'.") from error
 
 
-def _torchvision(backbone: Backbone) -> nn.Module:
-    arch = torchvision_models.get_model_builder(backbone) if isinstance(backbone, str) else backbone
-    body = create_vision_model(arch, 2, pretrained=True)[0]
-    return nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+def _torchvision(arch: Callable[..., nn.Module]) -> nn.Module:
+    """A network without its classifier: cut where fastai knows or finds a place; torchvision's others stay whole.
+
+    Where fastai looks for a place itself, it looks for the last pooling layer, which some networks do not have
+    (`vit_b_16`), have at the beginning (`shufflenet_v2_x1_0`), or have behind layers of another branch
+    (`inception_v3`).
+    """
+    if not _is_whole(arch):
+        return create_vision_model(arch, 2, pretrained=True)[0]
+    model = arch(weights="DEFAULT")
+    *_, last = (name for name, layer in model.named_modules() if isinstance(layer, nn.Linear))
+    place, _, name = last.rpartition(".")
+    setattr(model.get_submodule(place), name, nn.Identity())
+    return model
+
+
+def _with_features(model: nn.Module) -> nn.Module:
+    """The network with one row of features per picture; maps of features (N, d, h, w) are averaged."""
+    with torch.inference_mode():
+        shape = model(torch.zeros(1, 3, _SIDE_PX, _SIDE_PX)).shape
+    if len(shape) not in (2, 4):
+        raise TrainingError(f"The network gives {tuple(shape)} for one picture; (1, features) or (1, features, height, "
+                            "width) was expected. Take another, such as 'resnet18'.")
+    return model if len(shape) == 2 else nn.Sequential(model, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def _timm(name: str) -> tuple[nn.Module, Any]:

@@ -140,7 +140,7 @@ def run(models: Models, *, quick: bool) -> tuple[str, str]:
                 rows["theirs"].append(pair[1])
     lines = [f"`python bench/app.py pairs`. ResNet-18, {models.photo.stat().st_size / 1e6:.1f} MB photo of 4032 x "
              f"3024, {rounds} pairs in turn; the photo is given {PAUSE_S:.0f} s after the page can be used, unless the "
-             "figure says otherwise.\n",
+             "figure says otherwise. OMP_NUM_THREADS is set for neither server.\n",
              "| figure | Shoebox median (min to max) | book median (min to max) | ratio, median of pairs | bound |",
              "|---|---|---|---|---|"]
     for key, words in NAMES.items():

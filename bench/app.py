@@ -14,7 +14,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1]),
                 str(Path(__file__).parents[1] / "tests" / "browser")]
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+THREADS = "OMP_NUM_THREADS"
+os.environ[THREADS] = "1"  # for making the models, in this process
 
 import _app_flood  # noqa: E402
 import _app_load  # noqa: E402
@@ -36,6 +37,7 @@ def main() -> None:
         sys.exit(f"Unknown: {', '.join(sorted(unknown))}. There are {', '.join(PARTS)} and quick.")
     with tempfile.TemporaryDirectory() as name:
         models = make_models(Path(name))
+        del os.environ[THREADS]  # the servers run as anybody's would: each library takes as many threads as it likes
         for part in chosen:
             write_section(*PARTS[part](models, quick="quick" in words), keep="quick" not in words)
 

@@ -64,7 +64,7 @@ BAD_FILES = {
     "a text file": (b"This is not a picture at all.", "is not a picture"),
     "empty": (b"", "empty (0 bytes)"),
     "a web page": (b"<!doctype html><script>window.hacked=1</script>", "is not a picture"),
-    "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked=1'/>", "of a kind that cannot be opened"),
+    "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked=1'/>", "a kind that cannot be opened"),
     "the head of a HEIC photo": (HEIC, "is damaged"),  # its library is installed with the tests
     "nine megabytes of nothing": (bytes(9 * 2**20), "too large to send as it is"),
 }

@@ -98,8 +98,8 @@ def settings(*, port: int = 8866, ip: str = "127.0.0.1", max_visitors: int = 8, 
                                     "@voila-dashboards/widgets-manager8"],
             "preheat_kernel": preheat > 0, "default_pool_size": preheat,
         },
-        "VoilaExecutor": {"timeout": 60, "startup_timeout": 60,
-                          "cell_error_instruction": " ".join(texts_of(language)["page_start"] for language in LANGUAGES)},
+        "VoilaExecutor": {"timeout": 60, "startup_timeout": 60, "cell_error_instruction": " ".join(
+            texts_of(language)["page_start"] for language in LANGUAGES)},  # nobody knows yet who reads it
         "CappedKernelManager": {"max_visitors": max_visitors},
         "KernelRestarter": {"restart_limit": 0},  # an empty kernel would know nothing of the widgets on the page
         # Connected or not: a forgotten tab would hold its memory for ever. The page says so.

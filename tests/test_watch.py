@@ -153,9 +153,40 @@ def test_what_it_says_of_a_week_with_strange_pictures(tmp_path: Path) -> None:
         assert words in str(seen)
     assert seen.suspicion.max() > ALARM_AT
     figure = seen.plot()
-    assert [axes.get_ylabel() for axes in figure.axes] == ["answers a day", "none of these", "ms to the answer",
-                                                           "Shiryaev-Roberts sum"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["answers a day", "mean probability", "none of these",
+                                                           "ms to the answer", "Shiryaev-Roberts sum"]
+    (line,) = figure.axes[1].lines
+    assert line.get_ydata() == pytest.approx([day.mean_probability for day in seen.days])
+    assert "probability is 90.0% on average. Most often: class 0 (" in str(seen)
     figure.savefig(tmp_path / "watch.png")
+
+
+def test_what_visitors_bring_is_counted_by_class_and_drawn_day_by_day(tmp_path: Path) -> None:
+    log = VisitLog(tmp_path)
+    for place, n, ago in ((0, 3, 1), (2, 5, 1), (None, 2, 0), (2, 1, 0), (7, 1, 0)):
+        for _ in range(n):
+            log.answered(place, 0.5, 20, known=place is not None, now=NOON - timedelta(days=ago))
+    seen, classes = watch(tmp_path), ("_a", "b", "$x^$")
+    assert seen.mix() == {"class 2": 6, "class 0": 3, "none of these": 2, "class 7": 1}
+    assert list(seen.mix(classes)) == ["$x^$", "_a", "none of these", "class 7"], "the 7th is of another model"
+    assert dict(seen.days[1].labels) == {None: 2, 2: 1, 7: 1}
+    figure = seen.plot(classes)
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["$x^$", "a", "class 7", "none of these"]
+    heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+    assert heights == [[5, 1], [3, 0], [0, 1], [0, 2]]
+    figure.savefig(tmp_path / "watch.png")
+
+
+def test_of_many_classes_the_most_frequent_are_named(tmp_path: Path) -> None:
+    log = VisitLog(tmp_path)
+    for place in range(12):
+        for _ in range(20 - place):
+            log.answered(place, 0.5, 20, now=NOON)
+    figure = watch(tmp_path).plot()
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == [*(f"class {place}" for place in range(8)), "others"]
+    assert [bars[0].get_height() for bars in figure.axes[0].containers][-1] == 12 + 11 + 10 + 9
 
 
 def test_without_p_values_it_says_that_it_cannot_tell(tmp_path: Path) -> None:

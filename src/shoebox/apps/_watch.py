@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
@@ -22,7 +23,7 @@ import numpy as np
 from shoebox.apps._alarm import ALARM_AT, alarm_index, rate_change, shiryaev_roberts
 from shoebox.errors import ShoeboxError
 
-__all__ = ["Day", "VisitLog", "Watch", "watch"]
+__all__ = ["Day", "VisitLog", "Watch", "name_of", "watch"]
 
 _LOG = logging.getLogger("shoebox")
 _NAME = re.compile(r"visits-(\d{4}-\d{2}-\d{2})\.jsonl")
@@ -97,7 +98,7 @@ class Day:
     """One day of visits. Shares are 0 to 1, times in milliseconds; None where there was nothing to count.
 
     `none` counts answers "none of these" among the `answers`; `agreed` counts, among the `verdicts` of persons, those
-    that said what the app had said.
+    that said what the app had said; `labels` counts the answers by the place of their class, None for none of these.
     """
 
     date: date
@@ -109,6 +110,7 @@ class Day:
     p95_ms: float | None
     verdicts: int
     agreed: int
+    labels: Mapping[int | None, int]
 
     @property
     def none_rate(self) -> float | None:
@@ -162,11 +164,26 @@ class Watch:
         before = [day for day in self.days if first_before <= day.date < first_now]
         return rate_change(_alerts(before), _alerts(now))
 
-    def plot(self) -> Any:
-        """Four drawings over the days: answers, "none of these", time to the answer, and the alarm's sum."""
+    def mix(self, classes: Sequence[str] | None = None) -> dict[str, int]:
+        """How many answers named each class, most first: an estimate of what visitors bring.
+
+        Parameters
+        ----------
+        classes : sequence of str, optional
+            The model's, in its order: `classifier.classes`. The log has only their places, and without the names a
+            class is called by its place, "class 0". What is none of them counts as "none of these".
+        """
+        counts = sum((Counter(day.labels) for day in self.days), Counter[int | None]())
+        return {name_of(place, classes): n for place, n in counts.most_common()}
+
+    def plot(self, classes: Sequence[str] | None = None) -> Any:
+        """Drawings over the days: answers by class, mean probability, "none of these", time to the answer, alarm's sum.
+
+        `classes` as in `mix`.
+        """
         from shoebox.apps._watch_plot import plot
 
-        return plot(self)
+        return plot(self, classes)
 
     def __str__(self) -> str:
         return "\n".join(_sentences(self))
@@ -223,7 +240,15 @@ def _day(day: str, events: Sequence[dict[str, Any]]) -> Day:
         sum(map(_is_none, answers)),
         float(np.mean([event["p"] for event in answers])) if answers else None,
         float(np.median(times)) if times else None, float(np.quantile(times, 0.95)) if times else None,
-        len(verdicts), sum(event["answer"] == event["said"] for event in verdicts))
+        len(verdicts), sum(event["answer"] == event["said"] for event in verdicts),
+        Counter(None if _is_none(event) else event["label"] for event in answers))
+
+
+def name_of(place: int | None, classes: Sequence[str] | None = None) -> str:
+    """What a place in the log is called; places beyond the classes are those of another model."""
+    if place is None:
+        return "none of these"
+    return classes[place] if classes is not None and 0 <= place < len(classes) else f"class {place}"
 
 
 def _is_none(answer: dict[str, Any]) -> bool:
@@ -238,6 +263,10 @@ def _sentences(seen: Watch) -> list[str]:
     none, answers = _alerts(seen.days)
     verdicts, agreed = sum(day.verdicts for day in seen.days), sum(day.agreed for day in seen.days)
     lines = [f"{answers:,} answers on {len(seen.days)} days, {none / max(answers, 1):.1%} of them none of these."]
+    if answers:
+        mean = sum(day.answers * (day.mean_probability or 0.0) for day in seen.days) / answers
+        lines.append(f"Their probability is {mean:.1%} on average. Most often: "
+                     + ", ".join(f"{name} ({n / answers:.1%})" for name, n in list(seen.mix().items())[:3]) + ".")
     if verdicts:
         lines.append(f"Persons agreed with {agreed} of {verdicts} answers that they looked at.")
     if len(seen.p_values) == 0:

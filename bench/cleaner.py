@@ -51,11 +51,11 @@ async ({ start, done, then }) => {
 }
 """
 RUN = "() => void window.jupyterapp.commands.execute('notebook:run-cell')"
-OURS_DRAWN = "() => document.querySelector('.sbx-cleaner[data-state=ready] .sbx-card img') !== null"
+OURS_DRAWN = "() => document.querySelector('.sbx-cleaner[data-state=ready] .sbx-card canvas') !== null"
 OURS_FINAL = """() => {
   const box = document.querySelector('.sbx-cleaner[data-state=ready] .sbx-ordering');
   if (box?.dataset.state === 'failed') throw new Error(box.textContent);
-  return box !== null && box.hidden && document.querySelector('.sbx-cleaner .sbx-card img') !== null;
+  return box !== null && box.hidden && document.querySelector('.sbx-cleaner .sbx-card canvas') !== null;
 }"""
 THEIRS_DRAWN = """() => {
   const images = [...document.querySelectorAll('.jp-OutputArea .widget-vbox img')];

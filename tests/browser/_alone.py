@@ -16,7 +16,7 @@ from shoebox.widgets import Cleaner
 FAKE = """
 (source) => new Promise(async (done) => {
   const page = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
-  const live = { urls: 0, handlers: 0, signals: 0, timers: new Set(), sent: [] };
+  const live = { urls: 0, bitmaps: 0, handlers: 0, signals: 0, timers: new Set(), sent: [] };
   const listen = AbortSignal.prototype.addEventListener;
   AbortSignal.prototype.addEventListener = function (...arguments_) {
     live.signals += 1;
@@ -32,6 +32,9 @@ FAKE = """
   const create = URL.createObjectURL.bind(URL), revoke = URL.revokeObjectURL.bind(URL);
   URL.createObjectURL = (blob) => { live.urls += 1; return create(blob); };
   URL.revokeObjectURL = (url) => { live.urls -= 1; revoke(url); };
+  const open = window.createImageBitmap, close = ImageBitmap.prototype.close;
+  window.createImageBitmap = (...arguments_) => open(...arguments_).then((bitmap) => { live.bitmaps += 1; return bitmap; });
+  ImageBitmap.prototype.close = function () { live.bitmaps -= 1; close.call(this); };
   const handlers = new Map();
   const traits = { planned: null, result: null, progress: [], notice: "", comparison: null };
   const model = {                                   // anywidget's model: get, on, off, send

@@ -33,10 +33,10 @@ def test_nothing_is_left_when_the_view_is_removed(alone: Page, tmp_path: Path) -
     card(alone, 1).focus()
     alone.keyboard.press("k")
     alone.keyboard.press("n")
-    counts = "[kernel.live.urls, kernel.live.handlers, kernel.live.timers.size, document.body.childElementCount]"
+    counts = "[kernel.live.bitmaps, kernel.live.handlers, kernel.live.timers.size, document.body.childElementCount]"
     assert all(count > 0 for count in alone.evaluate(counts)), "a request waits, pictures are shown"
     alone.evaluate("kernel.clean()")
-    assert alone.evaluate(counts) == [0, 0, 0, 0]
+    assert alone.evaluate(counts) == [0, 0, 0, 0] and alone.evaluate("kernel.live.urls") == 0
 
 
 def test_a_held_key_decides_once_and_other_fields_are_left_alone(alone: Page, tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_of_ten_thousand_pictures_only_those_in_the_window_exist(alone: Page, tm
     for top in (*range(0, 6_000, 500), height // 2, height):
         grid.evaluate("(grid, top) => { grid.scrollTop = top; }", top)
         ready(alone)
-        expect(grid.locator(".sbx-card img").first).to_be_visible()
+        expect(grid.locator(".sbx-picture canvas").first).to_be_visible()
         assert 0 < alone.get_by_role("gridcell").count() < 80
-        assert alone.evaluate("kernel.live.urls") < 500, "thumbnails far away are given back"
+        assert alone.evaluate("kernel.live.bitmaps") <= 160, "thumbnails far away are given back"
     expect(card(alone, 10_000, "10\u202f000")).to_be_visible()
     assert alone.get_by_role("row").last.get_attribute("aria-rowindex") == "10000"
     alone.clock.fast_forward(300)
@@ -91,7 +91,7 @@ def test_of_ten_thousand_pictures_only_those_in_the_window_exist(alone: Page, tm
     ready(alone, page=0)
     assert alone.evaluate("kernel.live.signals") == signals, "a listener for each request would keep every reply"
     alone.evaluate("kernel.clean()")
-    assert alone.evaluate("kernel.live.urls") == 0
+    assert alone.evaluate("kernel.live.urls + kernel.live.bitmaps") == 0
 
 
 def test_keys_walk_through_ten_thousand_pictures_and_the_focus_is_never_lost(alone: Page, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_nothing_is_left_of_a_full_size_picture_either(alone: Page, tmp_path: Pa
       [new DataView(new Uint8Array(picture).buffer)])""", [{**facts, "id": ask["id"]}, list(jpeg())])
     expect(alone.get_by_role("dialog", name="Close look")).to_contain_text("9 × 9")
     alone.evaluate("kernel.clean()")
-    assert alone.evaluate("[kernel.live.urls, kernel.live.handlers, document.body.childElementCount]") == [0, 0, 0]
+    assert alone.evaluate("[kernel.live.bitmaps, kernel.live.handlers, document.body.childElementCount]") == [0, 0, 0]
 
 
 def jpeg() -> bytes:

@@ -55,7 +55,7 @@ def test_markup_in_the_owner_s_cleaner_is_shown_and_never_run(chromium: Browser,
         places = {
             "given label": texts(page, ".sbx-card .sbx-given bdi"),
             "suggestion": texts(page, ".sbx-card .sbx-suggested bdi"),
-            "alternative text": texts(page, ".sbx-card img", "alt"),
+            "alternative text": texts(page, ".sbx-picture canvas", "aria-label"),
             "spoken name": texts(page, ".sbx-card", "aria-label"),
             "reason": texts(page, ".sbx-card .sbx-reason"),
             "path in a hint": texts(page, ".sbx-card .sbx-reason", "title"),

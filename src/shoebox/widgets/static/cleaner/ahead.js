@@ -41,7 +41,7 @@ export function createAhead(model, ask, pictures, changed, signal) {
     for (const old of [...glances.keys()].slice(0, -KEPT_GLANCES)) glances.delete(old);
     const ids = [...glances.values()].flatMap(({ items }) => items.map((item) => item.image_id));
     pictures.keep("ahead", ids);
-    pictures.open(ids);
+    pictures.open(glance.items.map((item) => item.image_id));
   }
 
   async function fetchNext() {

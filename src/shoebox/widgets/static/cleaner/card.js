@@ -46,7 +46,9 @@ export function createCard() {
   const select = button("select", "Select (s)", [icon("select")], "sbx-select-one");
   const look = button("close_look", "Full size (f)", [icon("close_look")], "sbx-close-look");
   const badge = element("span", "sbx-badge");
-  picture.append(tags, select, look, badge);
+  const canvas = element("canvas", "", "", { role: "img" });
+  const missing = element("span", "sbx-no-picture", "no picture");
+  picture.append(canvas, missing, tags, select, look, badge);
   const lines = element("div", "sbx-beliefs");
   const given = createBelief("sbx-given");
   const suggested = createBelief("sbx-suggested");
@@ -67,8 +69,6 @@ export function createCard() {
   row.append(card);
   const reached = [card, ...card.querySelectorAll("button")];
 
-  /** @type {HTMLElement | undefined} */
-  let image;
   /** @type {string[]} */
   let evidence = [];
   let shown = "";
@@ -84,33 +84,29 @@ export function createCard() {
 
   return {
     row, card, strip, setTab,
-    url: "", // of the thumbnail that it shows
+    canvas,
+    thumbnail: "", // the id of the one that it shows
     get evidence() { return evidence; },
-    /** Another picture, before the card is on the page. @param {Item} item @param {HTMLImageElement | undefined} thumbnail */
+    /** Another picture, whose thumbnail is painted by whoever has it. @param {Item} item @param {string} thumbnail its id; empty when there is none */
     show(item, thumbnail) {
       shown = "";
+      this.thumbnail = thumbnail;
       evidence = item.evidence;
       card.dataset.path = item.path;
-      if (thumbnail) thumbnail.alt = fileName(item.path);
-      image = thumbnail ?? element("span", "sbx-no-picture", "no picture");
-      picture.prepend(image);
+      canvas.setAttribute("aria-label", fileName(item.path));
+      canvas.hidden = !thumbnail;
+      missing.hidden = !canvas.hidden;
       showTags(tags, item);
       given.show(item.given, item.given_probability);
       suggested.node.hidden = accept.hidden = agrees(item);
       suggested.show(item.suggestion, item.suggested_probability);
       reason.textContent = item.reason;
       reason.title = `${item.path}\n${item.reason}`;
-      strip.replaceChildren();
+      strip.dataset.state = "";
+      for (const one of /** @type {HTMLCollectionOf<HTMLElement>} */ (strip.children)) one.hidden = true;
       strip.hidden = evidence.length === 0;
       rename(keep, `Keep ${item.given} (k)`);
       rename(accept, `Accept ${item.suggestion} (Enter)`);
-    },
-    /** Leave the page; the image may go to another card, and the card to another picture. */
-    remove() {
-      row.remove();
-      image?.remove();
-      strip.replaceChildren();
-      setTab(false);
     },
     /** @param {boolean} selected */
     mark(selected) {

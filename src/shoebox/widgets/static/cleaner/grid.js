@@ -37,7 +37,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   const space = grid.appendChild(document.createElement("div"));
   space.className = "sbx-space";
   space.setAttribute("role", "presentation");
-  const came = (/** @type {number} */ one) => (visiblePages().includes(one) ? drawWindow() : pictures.open(pages.ids()));
+  const came = (/** @type {number} */ one) => (visiblePages().includes(one) ? drawWindow() : pictures.open(pages.near()));
   const pages = createPages(ask, pictures, came, () => root.dataset.state === "ready" && settled(), signal);
   const strips = createStrips(ask, signal);
   /** @type {Map<number, ReturnType<typeof createCard>>} */
@@ -100,17 +100,18 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     const { revision } = snapshot();
     const items = shown.map((one) => ({ one, item: pages.item(one) }));
     const wished = new Set(items.map(({ item }) => item?.index));
-    for (const [index, card] of cards) if (!wished.has(index)) dropCard(index, card); // first, so that none has to move
+    dropCards([...cards].filter(([index]) => !wished.has(index)));
     items.forEach(({ one, item }, order) => {
       if (!item || !wished.delete(item.index)) return;
-      const url = pictures.url(item.image_id);
+      const thumbnail = pictures.has(item.image_id) ? item.image_id : "";
       let card = cards.get(item.index);
-      if (card && (card.url !== url || card.card.dataset.path !== item.path)) card = dropCard(item.index, card);
-      if (!card) cards.set(item.index, card = takeCard(item, url));
+      if (card && (card.thumbnail !== thumbnail || card.card.dataset.path !== item.path)) card = dropCards([[item.index, card]]);
+      if (!card) cards.set(item.index, card = takeCard(item, thumbnail));
       stand(card.row, one);
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
+    if (items.some(({ item }) => item)) spare.forEach((card) => card.row.remove()); // what no picture has taken
     drawDecisions();
     drawTabs();
     // Never to the notebook, where the next key would mean something else
@@ -120,19 +121,28 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     markReady(revision);
   }
 
-  /** @param {Item} item @param {string} url */
-  function takeCard(item, url) {
-    const card = spare.pop() ?? createCard();
-    card.url = url;
-    card.show(item, pictures.image(item.image_id));
+  /** @param {Item} item @param {string} thumbnail */
+  function takeCard(item, thumbnail) {
+    const card = spare.shift() ?? createCard();
+    card.show(item, thumbnail);
+    pictures.paint(thumbnail, card.canvas);
     return card;
   }
 
-  /** @param {number} index @param {ReturnType<typeof createCard>} card @returns {undefined} */
-  function dropCard(index, card) {
-    card.remove();
-    cards.delete(index);
-    if (spare.length < SPARE_CARDS) spare.push(card);
+  /**
+   * Cards for the next pictures. Where none stays they keep their places on the page, in order: to take thirty cards
+   * off and put them back is the dearest part of a jump. Else they go, so that those that stay need not move.
+   * @param {[number, ReturnType<typeof createCard>][]} these @returns {undefined}
+   */
+  function dropCards(these) {
+    const inOrder = these.map(([index, card]) => {
+      cards.delete(index);
+      card.setTab(false);
+      return card;
+    }).sort((a, b) => (a.row.compareDocumentPosition(b.row) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+    for (const { row: node } of inOrder) if (cards.size || node.contains(active())) node.remove(); // the focus stays with its picture
+    spare.unshift(...inOrder);
+    spare.splice(SPARE_CARDS).forEach((card) => card.row.remove());
   }
 
   /** @param {HTMLElement} node @param {number} one */
@@ -189,7 +199,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     resting = 0;
     if (root.dataset.state !== "ready") return; // it begins anew when the window is drawn
     strips.fill([...cards.values()]);
-    pictures.open(pages.ids());
+    pictures.open(pages.near());
     const last = snapshot().pages - 1;
     pages.want([...new Set([...visiblePages(), Math.min(page + 1, last), Math.max(page - 1, 0)])]);
   }

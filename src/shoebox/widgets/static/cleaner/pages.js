@@ -38,13 +38,14 @@ export function createPages(ask, pictures, changed, settled, signal) {
   /** @param {Item[]} items */
   const drawable = (items) => items.every((item) => pictures.has(item.image_id));
 
-  const ids = () => [...pages.values()].flatMap(({ items }) => items.map((item) => item.image_id));
+  /** The image ids of what is here of these pages. @param {number} first @param {number} last */
+  const ids = (first, last) => [...pages].flatMap(([page, { items }]) => (page < first || page > last ? [] : items.map((item) => item.image_id)));
 
   function forget() {
     const low = Math.min(...wanted) - NEAR_PAGES;
     const high = Math.max(...wanted) + NEAR_PAGES;
     for (const page of [...pages.keys()]) if (page < low || page > high) pages.delete(page);
-    pictures.keep("pages", ids());
+    pictures.keep("pages", ids(low, high));
   }
 
   /**
@@ -86,8 +87,8 @@ export function createPages(ask, pictures, changed, settled, signal) {
   signal.addEventListener("abort", () => clearTimeout(resting));
 
   return {
-    /** The image ids of all that is here. */
-    ids,
+    /** The image ids of what is looked at and of the pages beside it. */
+    near: () => ids(Math.min(...wanted) - 1, Math.max(...wanted) + 1),
     /** What the kernel says of the page that it knows. @param {Snapshot} now @param {Record<string, DataView>} thumbnails */
     take(now, thumbnails) {
       size = now.page_size;

@@ -1,11 +1,12 @@
 // @ts-check
 /** The small pictures on a card that explain it: duplicates and neighbours. They come after the page is drawn. */
 
-import { createUrls } from "./urls.js";
+import { createPictures } from "./pictures.js";
 import { element, fileName } from "./words.js";
 
 const ON_A_CARD = 4;
 const KEPT = 400;
+const SIDE_PX = 96;
 
 /**
  * @typedef {{strip: HTMLElement, evidence: string[]}} Strip
@@ -13,7 +14,7 @@ const KEPT = 400;
  * @param {AbortSignal} signal
  */
 export function createStrips(ask, signal) {
-  const urls = createUrls(signal);
+  const pictures = createPictures(signal);
   /** @type {Map<string, string>} */
   const labels = new Map(); // of the pictures that were asked for; the newest last
   /** @type {Strip[]} */
@@ -25,11 +26,18 @@ export function createStrips(ask, signal) {
 
   /** @param {Strip} one */
   function draw(one) {
-    const known = wishes(one).filter((path) => urls.has(path));
-    one.strip.replaceChildren(...known.map((path) => element("img", "", "", {
-      src: urls.of(path), alt: `to compare: ${labels.get(path) ?? ""}, ${fileName(path)}`, title: `${labels.get(path) ?? ""}\n${path}`,
-      draggable: "false",
-    })));
+    const known = wishes(one).filter((path) => pictures.has(path));
+    while (one.strip.childElementCount < known.length) one.strip.append(element("canvas", "", "", { role: "img" }));
+    [...one.strip.children].forEach((child, order) => {
+      const canvas = /** @type {HTMLCanvasElement} */ (child);
+      const path = known[order];
+      canvas.hidden = path === undefined;
+      if (path === undefined) return;
+      canvas.title = `${labels.get(path) ?? ""}\n${path}`;
+      canvas.setAttribute("aria-label", `to compare: ${labels.get(path) ?? ""}, ${fileName(path)}`);
+      pictures.paint(path, canvas, SIDE_PX);
+    });
+    if (wishes(one).every((path) => labels.has(path))) one.strip.dataset.state = "drawn";
   }
 
   async function fetchMissing() {
@@ -41,11 +49,11 @@ export function createStrips(ask, signal) {
       for (const path of missing) labels.set(path, "");
       reply.paths.forEach((/** @type {string} */ path, /** @type {number} */ order) => {
         labels.set(path, reply.labels[order]);
-        urls.add(path, reply.buffers[order]);
+        pictures.add(path, reply.buffers[order]);
       });
       const old = [...labels.keys()].slice(0, -KEPT);
       for (const path of old) labels.delete(path);
-      if (old.length) urls.keepOnly(new Set(labels.keys()));
+      if (old.length) pictures.keep("strips", [...labels.keys()]);
       waiting.forEach(draw);
     } catch {
       waiting = []; // the cards are whole without them
@@ -58,7 +66,7 @@ export function createStrips(ask, signal) {
   return {
     /** @param {Strip[]} cards in the window */
     fill(cards) {
-      waiting = cards.filter((one) => one.evidence.length && one.strip.childElementCount === 0);
+      waiting = cards.filter((one) => one.evidence.length && one.strip.dataset.state !== "drawn");
       waiting.forEach(draw);
       waiting = waiting.filter((one) => wishes(one).some((path) => !labels.has(path)));
       fetchMissing();

@@ -12,7 +12,7 @@ from shoebox.types import Issue
 __all__ = ["CloseLook", "close_look"]
 
 _LARGEST_PX = 1600
-_SOURCE_FIELDS = ("url", "page_url", "title", "author", "licence", "source", "query")
+_SOURCE_FIELDS = ("url", "page_url", "title", "author", "licence", "source", "engine", "query", "note")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import { createDeciding } from "./cleaner/deciding.js";
 import { createDrawing, mount } from "./cleaner/drawing.js";
 import { createFrame, drawComparison, drawCounts, drawPager } from "./cleaner/frame.js";
 import { createGrid } from "./cleaner/grid.js";
+import { createInside } from "./cleaner/inside.js";
 import { accepted, chosen, wishOf } from "./cleaner/keys.js";
 import { MOVE_TIMEOUT_MS, createLine } from "./cleaner/line.js";
 import { NEW_ORDER, createOrdering } from "./cleaner/ordering.js";
@@ -27,6 +28,7 @@ import { createSelection } from "./cleaner/selection.js";
 
 const TRAITS = ["snapshot", "thumbnails", "planned", "result", "progress", "notice", "classes", "comparison", "ordering"];
 const WALKING = ["move", "edge", "next", "previous"];
+const STEPS = ["undo", "redo"]; // in the close look too
 
 /** The card or close look that holds a node, as its path. @param {Element | null} node */
 const pathOf = (node) => /** @type {HTMLElement | null} */ (node?.closest(".sbx-card, .sbx-close-up") ?? null)?.dataset.path;
@@ -52,15 +54,15 @@ function render({ model, el }) {
   const grid = createGrid(root, frame.grid, { snapshot, thumbnails: () => model.get("thumbnails"), pictures }, local, ask, { turned, follow, settled: ahead.prepare }, signal);
   const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
   const chooser = createChooser(root, () => model.get("classes"), signal);
-  const closeLook = createCloseLook(root, (path) => grid.focus(path), signal);
+  const closeLook = createCloseLook(root, (path) => (question.isOpen ? question.show() : grid.focus(path)), signal);
   const selection = createSelection(local, () => grid.drawDecisions());
-  const question = createQuestion(signal);
-  const presence = createPresence(frame.who, ask, signal);
+  const question = createQuestion((box) => (closeLook.isOpen ? closeLook.take(box) : frame.grid.before(box)), signal);
+  const presence = createPresence(root, frame.who, ask, signal);
   const isUntouched = () => grid.isUntouched && !root.contains(/** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement)
     && !local.selected.size && !local.pending.size && !panel.isOpen && !closeLook.isOpen;
   const ordering = createOrdering(model, isUntouched, () => adopt());
   frame.panel.before(ordering.box);
-  frame.grid.before(selection.bar, question.box);
+  frame.grid.before(selection.bar);
   let drawnOrder = snapshot().order;
   let wantFocus = false;
   /** @type {string | undefined} */
@@ -70,6 +72,7 @@ function render({ model, el }) {
 
   /** @param {string} sentence @param {"" | "error"} [kind] */
   function say(sentence, kind = "") {
+    closeLook.say(sentence, kind);
     frame.live.textContent = sentence;
     frame.live.dataset.kind = kind;
     frame.alarm.textContent = kind === "error" ? sentence : "";
@@ -90,7 +93,11 @@ function render({ model, el }) {
   }
 
   const deciding = createDeciding({ ask, local, grid, snapshot, selection, question, say, who: presence.who, drawing });
-  const { complain, decide } = deciding;
+  const { complain } = deciding;
+  const inside = createInside({ ask, grid, closeLook, complain });
+
+  /** @param {string} path @param {{kind: string, label: string | null}} wish @param {boolean} onward */
+  const decide = (path, wish, onward) => { inside.after(deciding.decide(path, wish, onward), path); };
 
   /** @param {Record<string, any>} wish */
   async function view(wish) {
@@ -122,27 +129,14 @@ function render({ model, el }) {
   function chooseOther(path, all) {
     const card = grid.card(path) ?? (all ? frame.grid : undefined);
     const item = grid.item(path);
-    if (!card || !(item || all)) return;
+    if (!card || !(item || all)) return undefined;
+    if (closeLook.isOpen) return closeLook.closeThen(() => chooseOther(path, all));
     chooser.open(card, (label) => {
       if (path) grid.focus(path, false);
       if (label === null) return;
       if (all) deciding.decideSelected({ kind: "relabel", label });
       else if (item) decide(path, chosen(item, label), true);
     });
-  }
-
-  /** @param {string} path */
-  async function lookClosely(path) {
-    const item = grid.item(path);
-    if (closeLook.isOpen && closeLook.path === path) return closeLook.close();
-    if (!item) return undefined;
-    closeLook.open(item, grid.url(path));
-    try {
-      closeLook.fill(await ask("close_look", { path }), item);
-    } catch (error) {
-      closeLook.fail("The large picture and its history did not come: try again.");
-      complain(error, "The picture cannot be shown in full");
-    }
     return undefined;
   }
 
@@ -169,11 +163,11 @@ function render({ model, el }) {
     panel.setOverview(null);
   }
 
-  /** Open what a cell or a bar stands for. @param {Record<string, any>} filters */
+  /** Open what a cell or a bar counts: all of it, whatever was filtered before. @param {Record<string, any>} filters */
   function openThose(filters) {
     closeOverview();
     wantFocus = true;
-    return view({ label: null, suggested: null, issue_kind: null, source: null, page: 0, ...filters });
+    return view({ label: null, suggested: null, issue_kind: null, source: null, side: null, status: "all", page: 0, ...filters });
   }
 
   async function showPlan() {
@@ -226,7 +220,7 @@ function render({ model, el }) {
       if (item) decide(path, chosen(item, label), onward);
     },
     other: (path) => chooseOther(path, false),
-    close_look: lookClosely,
+    close_look: inside.toggle,
     select: (path) => selection.toggle(path),
     alike: (path) => { deciding.selectThose("like", { path }); },
     move: (_, __, key) => grid.step(key),
@@ -238,8 +232,8 @@ function render({ model, el }) {
 
   /** What can be done anywhere. @type {Record<string, (pressed: DOMStringMap) => void>} */
   const anywhere = {
-    undo: deciding.undo,
-    redo: deciding.redo,
+    undo: () => { inside.after(deciding.undo()); },
+    redo: () => { inside.after(deciding.redo()); },
     next: () => { turnPage(1); },
     previous: () => { turnPage(-1); },
     filter: () => frame.label.focus(),
@@ -274,7 +268,7 @@ function render({ model, el }) {
     pair: ({ given, suggested }) => { openThose({ label: given, suggested }); },
     class: ({ value }) => { openThose({ label: value }); },
     kind: ({ value }) => { openThose({ issue_kind: value }); },
-    open_all: () => { openThose({ side: null, status: "all" }); },
+    open_all: () => { openThose({}); },
   };
 
   /** @param {KeyboardEvent} event */
@@ -284,24 +278,17 @@ function render({ model, el }) {
     const wish = wishOf(event, model.get("classes"));
     if (!wish) return undefined;
     const path = pathOf(target);
-    const inside = closeLook.isOpen;
     const pressing = [" ", "Enter"].includes(event.key) && target.closest("button, summary") !== null;
     if (pressing || (target.matches("select, input") && wish.action !== "back")) return event.stopPropagation();
-    if ((wish.action in onCard && path === undefined) || (inside && !(wish.action in onCard))) return undefined;
+    if (wish.action in onCard ? path === undefined : closeLook.isOpen && !STEPS.includes(wish.action)) return undefined;
     event.preventDefault();
     event.stopPropagation();
     if (event.repeat && !WALKING.includes(wish.action)) return undefined; // a key that is held decides once
     wantFocus = grid.hasFocus() && ["next", "previous"].includes(wish.action);
     if (path === undefined || !(wish.action in onCard)) return anywhere[wish.action]?.({});
     onCard[wish.action](path, true, wish.label ?? event.key);
-    if (inside && wish.action !== "close_look" && wish.action !== "other") followInside();
+    if (closeLook.isOpen && wish.action !== "close_look" && wish.action !== "other") inside.follow();
     return undefined;
-  }
-
-  /** The close look goes on to the picture that has the turn now. */
-  function followInside() {
-    const path = grid.currentPath;
-    if (path && path !== closeLook.path) lookClosely(path);
   }
 
   /** @param {MouseEvent} event */
@@ -330,7 +317,7 @@ function render({ model, el }) {
   function onDoubleClick(event) {
     const target = /** @type {Element} */ (event.target);
     const path = pathOf(target);
-    if (path !== undefined && target.closest(".sbx-card .sbx-picture") && !target.closest("button")) lookClosely(path);
+    if (path !== undefined && target.closest(".sbx-card .sbx-picture") && !target.closest("button")) inside.toggle(path);
   }
 
   root.addEventListener("keydown", onKey, { signal });

@@ -19,7 +19,8 @@ export function createCloseLook(root, leave, signal) {
   const picture = element("div", "sbx-large");
   const facts = element("div", "sbx-facts");
   const bar = element("div", "sbx-buttons");
-  dialog.append(picture, facts, bar);
+  const told = element("p", "sbx-told", "", { role: "status", "aria-live": "polite" }); // the page's own is behind it
+  dialog.append(picture, facts, told, bar);
   root.append(dialog);
   let url = "";
 
@@ -37,10 +38,26 @@ export function createCloseLook(root, leave, signal) {
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }, { signal });
   signal.addEventListener("abort", giveBack);
 
+  /** Say so when the picture is a smaller copy. @param {HTMLImageElement} image @param {any} found */
+  function showSize({ naturalWidth: width, naturalHeight: height }, found) {
+    const pixels = facts.querySelector(".sbx-pixels");
+    if (pixels && dialog.dataset.path === found.path && width * height < found.width_px * found.height_px) {
+      pixels.textContent = `${pixelsOf(found)}, shown at ${number(width)} × ${number(height)}`;
+    }
+  }
+
   return {
     get isOpen() { return dialog.open; },
     get path() { return dialog.dataset.path ?? ""; },
     close: () => dialog.close(),
+    focus: () => dialog.focus(),
+    /** Something to be seen and reached while all else is behind this. @param {HTMLElement} box */
+    take: (box) => told.before(box),
+    /** Close it, and go on when the focus is back on the page. @param {() => void} then */
+    closeThen(then) {
+      dialog.addEventListener("close", then, { once: true });
+      dialog.close();
+    },
 
     /** Open at once with the thumbnail; the large picture and the facts follow. @param {Item} item @param {string} thumbnail */
     open(item, thumbnail) {
@@ -55,7 +72,10 @@ export function createCloseLook(root, leave, signal) {
           action, name, [icon(action === "accept" ? "relabel" : action), words(action === "accept" ? item.suggestion : action)])),
         button("close_look", "Close (Esc)", [words("Close")]),
       );
-      if (!dialog.open) dialog.showModal();
+      if (!dialog.open) {
+        told.textContent = "";
+        dialog.showModal();
+      }
       dialog.focus(); // not on a button: Enter accepts the suggestion, as on a card
     },
 
@@ -66,10 +86,18 @@ export function createCloseLook(root, leave, signal) {
       const bytes = found.buffers[0];
       if (bytes?.byteLength) {
         url = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
-        picture.replaceChildren(element("img", "", "", { src: url, alt: fileName(found.path) }));
+        const image = element("img", "", "", { src: url, alt: fileName(found.path) });
+        image.decode().then(() => showSize(image, found), () => {}); // another one has taken its place
+        picture.replaceChildren(image);
       } else picture.replaceChildren(element("p", "sbx-no-picture", "This picture cannot be opened."));
       facts.replaceChildren(headline(item), table(found), ...found.reasons.map((/** @type {string} */ reason) => element("p", "sbx-why", reason)),
                             history(found.history));
+    },
+
+    /** @param {string} sentence @param {string} kind */
+    say(sentence, kind) {
+      told.textContent = sentence;
+      told.dataset.kind = kind;
     },
 
     /** @param {string} sentence */
@@ -88,14 +116,17 @@ function headline(item) {
 }
 
 /** @param {any} found */
+const pixelsOf = (found) => `${number(found.width_px)} × ${number(found.height_px)}`;
+
+/** @param {any} found */
 function table(found) {
-  const rows = [["File", found.path], ["Pixels", `${number(found.width_px)} × ${number(found.height_px)}`],
+  const rows = [["File", found.path], ["Pixels", pixelsOf(found)],
                 ["Size", `${number(Math.ceil(found.size_bytes / 1024))} KB ${found.format}`]];
   for (const source of found.sources) for (const [name, value] of Object.entries(source)) rows.push([name.replaceAll("_", " "), String(value)]);
   const list = element("dl");
   for (const [name, value] of rows) {
     const text = element("dd");
-    text.append(element("bdi", "", value));
+    text.append(element("bdi", name === "Pixels" ? "sbx-pixels" : "", value));
     list.append(element("dt", "", name), text);
   }
   return list;

@@ -4,12 +4,15 @@
 const AGAIN_MS = 60_000; // the kernel looks on for longer than that without a word
 const KEPT_AS = "shoebox-reviewer";
 
+const SIGNS = ["scroll", "wheel", "pointermove", "pointerdown"]; // of somebody who looks and presses no key
+
 /**
+ * @param {HTMLElement} root
  * @param {HTMLInputElement} input
  * @param {(kind: string) => Promise<any>} ask
  * @param {AbortSignal} signal
  */
-export function createPresence(input, ask, signal) {
+export function createPresence(root, input, ask, signal) {
   let told = -Infinity;
   try {
     input.value = localStorage.getItem(KEPT_AS) ?? "";
@@ -32,6 +35,7 @@ export function createPresence(input, ask, signal) {
   }, { signal });
   document.addEventListener("visibilitychange", note, { signal });
   window.addEventListener("focus", note, { signal });
+  for (const sign of SIGNS) root.addEventListener(sign, note, { signal, passive: true, capture: true }); // a scroll does not bubble
   note();
 
   return { note, who: () => input.value.trim() };

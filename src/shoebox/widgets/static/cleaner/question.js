@@ -1,10 +1,13 @@
 // @ts-check
-/** A question with two answers, in the flow of the page, so that nothing is covered. */
+/** A question with two answers, in the flow of what is open, so that nothing is covered. */
 
 import { button, element, words } from "./words.js";
 
-/** @param {AbortSignal} signal */
-export function createQuestion(signal) {
+/**
+ * @param {(box: HTMLElement) => void} place puts the box where a person can see and reach it now
+ * @param {AbortSignal} signal
+ */
+export function createQuestion(place, signal) {
   const box = element("div", "sbx-question", "", { role: "alertdialog", "aria-label": "Decided by somebody else" });
   const text = element("p");
   const buttons = element("div", "sbx-buttons");
@@ -25,16 +28,21 @@ export function createQuestion(signal) {
   }
   signal.addEventListener("abort", () => finish(false));
 
+  function show() {
+    place(box);
+    box.hidden = false;
+    no.focus();
+  }
+
   return {
-    box,
+    show,
     get isOpen() { return waiting !== null; },
     answer: finish,
     /** @param {string} sentence @returns {Promise<boolean>} */
     ask(sentence) {
       finish(false);
       text.textContent = sentence;
-      box.hidden = false;
-      no.focus();
+      show();
       return new Promise((resolve) => { waiting = resolve; });
     },
   };

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
+import shoebox
+from shoebox import studio
 from shoebox.data import Dataset
+from shoebox.data._provenance import SourceRecord
 from shoebox.evaluation import Comparison
 from shoebox.types import Issue
 from shoebox.widgets import Cleaner
@@ -16,6 +21,7 @@ from shoebox.widgets._watch import Watch
 from tests._pictures import CYRILLIC, folders
 
 IDS = itertools.count(1)
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
 @pytest.fixture
@@ -104,6 +110,15 @@ class TestLooking:
         before = cleaner.snapshot
         assert not ask(cleaner, kind, **fields)["ok"]
         assert cleaner.snapshot == before and ds.decisions == {}
+
+    def test_full_size_says_what_is_known_of_the_source(self, cleaner, ds):
+        path = paths(cleaner)[0]
+        known = {"source": "feedback", "engine": "2025-11-20", "note": "said 'dog'"}
+        ds._sources.store([SourceRecord("feedback/7", "black", state="added", path=path,
+                                        image_id=ds.record(path).image_id, **known)])
+        source, = Cleaner(Dataset(ds.root), rank(ds))._review.close_look(path).sources
+        assert known.items() <= source.items()
+        assert "licence" not in source, "what is empty is not listed"
 
     def test_full_size(self, cleaner):
         path = paths(cleaner)[0]
@@ -253,3 +268,20 @@ class TestAbove:
         assert (told["n"], told["before"][0], told["after"][0], told["fixed"]) == (100, .9, .95, 6)
         assert told["before"][1] < .9 < told["before"][2] and told["after"][1] < .95 < told["after"][2]
         json.dumps(told)
+
+    def test_the_shipped_notebook_hands_them_to_the_cleaner(self):
+        cells = json.loads((NOTEBOOKS / "4_evaluate.ipynb").read_text("utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        calls = {ast.unparse(call.func): call for call in ast.walk(ast.parse(code)) if isinstance(call, ast.Call)}
+        given = {word.arg: ast.unparse(word.value) for word in calls["shoebox.clean"].keywords}
+        assert given["comparison"] == "comparison" and "comparison = shoebox.compare(" in code
+
+
+def test_fastai_s_arguments_are_taken_and_max_n_is_the_page(ds, monkeypatch):
+    monkeypatch.setattr(studio, "_folder_of", lambda learn: ds.root)
+    monkeypatch.setattr(studio, "_in_the_background", lambda ds, learn: {"ranking": rank(ds)})
+    by_place = shoebox.ImageClassifierCleaner(object(), ("black", "grizzly"), 128, 256, 7)
+    by_name = shoebox.ImageClassifierCleaner(learn=object(), opts=["black"], height=64, width=64, max_n=7)
+    for cleaner in (by_place, by_name):
+        assert len(cleaner.snapshot["items"]) == 7 and cleaner.snapshot["counts"]["total"] == 18
+        assert set(cleaner.classes) == set(ds.classes) and cleaner.iw is cleaner

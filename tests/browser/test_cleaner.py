@@ -22,6 +22,7 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "3_clean.ipynb"  # the one 
 EVIL = "<img src=x onerror=window.hacked=1>"
 CYRILLIC = "Бурый медведь из очень далёкого и холодного леса"
 HEBREW = "דוב חום"
+EMOJI = "灰熊🐻‍❄️"
 
 
 def files(root: Path) -> list[str]:
@@ -136,6 +137,7 @@ def test_three_decisions_by_keyboard_survive_a_restart_and_move_the_files_and_ba
     plan.get_by_role("button", name="Move 2 files").click()
     result = page.get_by_role("region", name="Applied")
     expect(result).to_contain_text("2 pictures moved")
+    expect(result).to_contain_text("The next step is to train again")
     moved = files(digits)
     assert one.path not in moved and two.path not in moved and three.path in moved
     assert any(path.startswith(f"{one.suggested_label}/") for path in set(moved) - set(before))
@@ -191,7 +193,7 @@ def test_a_reloaded_page_shows_the_same_page_and_decisions(lab: Lab, visitor: Vi
 @pytest.fixture(scope="module")
 def bears(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Names in many scripts, and one that would like to be markup."""
-    root = folders(tmp_path_factory.mktemp("bears") / "data", {EVIL: 6, CYRILLIC: 6, HEBREW: 6, "灰熊": 12})
+    root = folders(tmp_path_factory.mktemp("bears") / "data", {EVIL: 6, CYRILLIC: 6, HEBREW: 6, EMOJI: 12})
     for number, path in enumerate(sorted((root / HEBREW).iterdir())):
         path.rename(path.with_name(f"{EVIL}{number}.jpg"))
     return root
@@ -220,7 +222,7 @@ def voila(visitor: Visitor, bears_server: Server) -> Page:
 def test_names_are_text_in_any_script_and_never_markup(voila: Page, bears: Path) -> None:
     page, options = voila, voila.get_by_label("Class").locator("option")
     assert sorted(options.all_inner_texts()[1:]) == sorted(f"{label} (0 of {n})" for label, n in (
-        (EVIL, 6), (CYRILLIC, 6), (HEBREW, 6), ("灰熊", 12)))
+        (EVIL, 6), (CYRILLIC, 6), (HEBREW, 6), (EMOJI, 12)))
     for number in range(1, 4):
         page.get_by_role("button", name="Next", exact=True).click()
         ready(page, page=number)
@@ -239,6 +241,13 @@ def test_names_are_text_in_any_script_and_never_markup(voila: Page, bears: Path)
     page.get_by_text("File by file").click()
     page.keyboard.press("Escape")
     expect(page.get_by_role("region", name="Move")).to_have_count(0)
+    page.keyboard.press("z")
+    expect(first).to_have_accessible_name(re.compile("undecided$"))
+    page.keyboard.press("o")
+    page.get_by_role("combobox", name="Another label").fill("🐻‍❄️")
+    expect(page.get_by_role("dialog").get_by_role("option", name=EMOJI)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(first).to_have_accessible_name(re.compile(f"decided: {EMOJI}$"))
     page.keyboard.press("z")
     expect(first).to_have_accessible_name(re.compile("undecided$"))
     assert page.locator('img[src="x"], [onerror]').count() == 0 and page.evaluate("window.hacked") is None

@@ -15,8 +15,10 @@ from playwright.sync_api import Page, expect
 
 import shoebox
 from shoebox.data import Dataset
+from shoebox.data._provenance import SourceRecord
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "clean_app.ipynb"
+SITE = "pictures.example.org"
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,11 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("review")
     root = shoebox.demo.write(home / "work" / "digits", n=240, wrong_labels=20, near_duplicates=4)
     wrong = shoebox.demo.planted(root).wrong_labels
-    save_predictions(Dataset(root), lambda path, label: wrong.get(path, label))
+    ds = Dataset(root)
+    save_predictions(ds, lambda path, label: wrong.get(path, label))
+    ds._sources.store([SourceRecord(f"https://{SITE}/{record.path}", record.label, page_url=f"https://{SITE}/",
+                                    state="added", path=record.path, image_id=record.image_id)
+                       for record in ds.images[::3]])
     (home / "notebooks").mkdir()
     shutil.copy(NOTEBOOK, home / "notebooks")
     return root
@@ -64,6 +70,9 @@ def test_fifty_decisions_by_keyboard_go_through_the_pages_and_survive_a_reload(
         page.keyboard.press(key)
         wanted[ranking[place].path] = key
     expect(page.locator(".sbx-decided")).to_have_text(re.compile("^50 of"))
+    found = page.locator(".sbx-found")
+    expect(found).to_be_visible()
+    expect(found).to_have_text(re.compile(r"^\d+ problems in \d+ pictures; of the last \d+, \d+% .*left: \d+ \("))
     stored = Dataset(digits).decisions
     assert stored.keys() == wanted.keys()
     kinds = {"k": {"keep"}, "d": {"remove"}, "u": {"unsure"}, "Enter": {"keep", "relabel"}}
@@ -80,6 +89,55 @@ def test_fifty_decisions_by_keyboard_go_through_the_pages_and_survive_a_reload(
     page.reload(wait_until="commit")
     ready(page, page=0)
     expect(page.locator(".sbx-decided")).to_have_text(re.compile("^50 of"))
+
+
+def test_a_digit_changes_the_label(page: Page, digits: Path) -> None:
+    first = shoebox.rank(Dataset(digits)).pictures()[0]
+    digit = next(digit for digit in "0123456789" if digit not in (first.given_label, first.suggested_label))
+    card(page, 1).click(position={"x": 20, "y": 40})
+    page.keyboard.press(digit)
+    expect(card(page, 1)).to_have_accessible_name(re.compile(f"^Given {first.given_label};.* decided: {digit}$"))
+    assert {path: (d.kind, d.label) for path, d in Dataset(digits).decisions.items()} == {
+        first.path: ("relabel", digit)}
+
+
+def test_the_selects_for_kind_source_split_and_what_is_shown_filter(page: Page, digits: Path) -> None:
+    ds = Dataset(digits)
+    records = {record.path: record for record in ds.images}
+    ranking = shoebox.rank(ds).pictures()
+    first = ranking[0]
+    ds.decide(first.path, "keep")
+    of_site = {record.image_id for record in ds.images[::3]}
+    twins = {issue.path for issue in shoebox.rank(ds) if issue.kind == "near_duplicate" and issue.image_id}
+    assert twins
+    valid = sum(records[issue.path].side == "valid" for issue in ranking)
+    wanted = [("Kind", "duplicate", len(twins)), ("Split", "Validation", valid),
+              ("Split", "Training", len(ranking) - valid), ("Show", "Decided", 1),
+              ("Show", "Undecided", len(ranking) - 1),
+              ("Source", SITE, sum(issue.image_id in of_site for issue in ranking))]
+    expect(page.get_by_text(f"1 of {len(ranking)} decided")).to_be_visible(timeout=8_000)
+    for name, choice, count in wanted:
+        select = page.get_by_role("combobox", name=name, exact=True)
+        everything = select.input_value()
+        option = select.locator("option").filter(has_text=re.compile(f"^{re.escape(choice)}"))
+        select.select_option(option.get_attribute("value"))
+        expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", str(count))
+        ready(page, page=0)
+        select.select_option(everything)
+        expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", str(len(ranking)))
+
+
+def test_a_cell_opens_all_that_it_counts_whatever_was_filtered(page: Page, digits: Path) -> None:
+    first = shoebox.rank(Dataset(digits))[0]
+    page.get_by_role("combobox", name="Show").select_option("decided")
+    page.get_by_role("combobox", name="Split").select_option("valid")
+    page.get_by_role("button", name="Overview").click()
+    cell = page.get_by_role("button", name=re.compile(f"^{first.given_label} → {first.suggested_label}: "))
+    counted = int(cell.inner_text())
+    cell.click()
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", str(counted))
+    expect(page.get_by_role("combobox", name="Show")).to_have_value("all")
+    expect(page.get_by_role("combobox", name="Split")).to_have_value("")
 
 
 def test_many_at_once_are_one_step(page: Page, digits: Path) -> None:

@@ -230,7 +230,8 @@ def test_classes_in_another_order_are_brought_into_this_one():
 
 
 @pytest.mark.parametrize(("features", "sentence"), [
-    (np.asarray([[1.0, np.nan]]), "NaN"), (np.ones(3), "shape"), (np.ones((3, 0)), "shape")])
+    (np.asarray([[1.0, np.nan]]), r"NaN.*Remove \.shoebox/features and"), (np.ones(3), "shape"),
+    (np.ones((3, 0)), "shape")])
 def test_wrong_features_get_a_sentence(features, sentence):
     with pytest.raises(PredictionsError, match=sentence):
         unit_directions(features)

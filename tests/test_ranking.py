@@ -201,9 +201,51 @@ def test_a_training_that_no_longer_fits_is_left_out_with_its_reason(tmp_path):
     ranking = shoebox.rank(ds)
     assert list(ranking) == before and "knew ['a', 'polar'], the data set now has ['a', 'b']" in repr(ranking)
     ds.save_predictions(Predictions(paths, ids, np.zeros(18, np.int64), half, ("b", "a"), ("recorder",) * 18))
-    assert "used: recorder (for 18 of 18 pictures" in repr(shoebox.rank(ds)), "classes in another order do fit"
+    assert "  used: recorder (for 18 of 18 pictures" in repr(shoebox.rank(ds)), "classes in another order do fit"
     (ds.root / ".shoebox" / "predictions-ranking.npz").write_bytes(b"damaged")
     assert list(shoebox.rank(ds)) == before
+
+
+def told(ds, classes, origins, sure=0.5):
+    """Save what a training said: even probabilities, or `sure` of the given label."""
+    n = len(ds.images)
+    labels = np.asarray([classes.index(r.label) for r in ds.images])
+    rows = np.full((n, len(classes)), (1 - sure) / (len(classes) - 1), np.float32)
+    rows[np.arange(n), labels] = sure
+    ids = tuple(r.image_id for r in ds.images)
+    ds.save_predictions(Predictions(tuple(r.path for r in ds.images), ids, labels, rows, tuple(classes), origins))
+
+
+def test_classes_that_only_the_training_knew_are_named(tmp_path):
+    """Shipped bug: they were dropped, and what was left stretched to 1, without a word."""
+    ds = Dataset(folders(tmp_path / "d", {"a": 9, "b": 9}))
+    told(ds, ("a", AWKWARD, "b", "polar"), ("recorder",) * 18, sure=0.9)
+    lane = shoebox.rank(ds).lanes[1]
+    assert lane.used and f"it also knew {AWKWARD!r}, 'polar', of which there is no picture here, left out" in str(lane)
+    told(ds, ("a", "b"), ("recorder",) * 18)
+    assert "also knew" not in repr(shoebox.rank(ds))
+
+
+def test_a_training_without_any_weight_is_not_used(tmp_path):
+    ds = Dataset(folders(tmp_path / "d", {"a": 30, "b": 30}))
+    before = shoebox.rank(ds)
+    told(ds, ("a", "b"), ("held_out",) * 60, sure=0.01)
+    ranking = shoebox.rank(ds)
+    lane = ranking.lanes[1]
+    assert str(lane).startswith("not used: held-out predictions (for 60 of 60 pictures, with a weight of 0%")
+    assert not [issue for issue in ranking if "training recorded" in issue.reason]
+    assert [(i.path, i.kind) for i in ranking] == [(i.path, i.kind) for i in before]
+    told(ds, ("a", "b"), ("held_out",) * 60, sure=0.99)
+    assert str(shoebox.rank(ds).lanes[1]).startswith("used: held-out predictions (for 60 of 60 pictures, with a weight")
+
+
+def test_a_handful_of_held_out_predictions_is_not_used_and_that_is_said(tmp_path):
+    ds = Dataset(folders(tmp_path / "d", {"a": 9, "b": 9}))
+    told(ds, ("a", "b"), ("held_out",) * 18, sure=0.9)
+    lane = shoebox.rank(ds).lanes[1]
+    assert str(lane).startswith("not used: held-out predictions (for 18 of 18 pictures, too few held-out ones")
+    told(ds, ("a", "b"), ("held_out",) * 4 + ("recorder",) * 14, sure=0.9)
+    assert str(shoebox.rank(ds).lanes[1]).startswith("used: recorder (for 14 of 18 pictures, with a weight of 25%")
 
 
 def test_thresholds_can_be_moved(ds):

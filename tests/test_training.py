@@ -149,7 +149,35 @@ def test_a_learner_without_recorder_ranks_with_a_warning(ds, learn):
     with learn.removed_cbs(recorder_of(learn)), pytest.warns(ShoeboxWarning, match=r"shoebox\.Recorder"):
         ranking = shoebox.rank(ds, learn)
     assert len(ranking.pictures()) == sum(CLASSES.values())
-    assert [(lane.name, lane.used) for lane in ranking.lanes][1] == ("held-out predictions", True)
+    lane, held_out = ranking.lanes[1], sum(r.side == "valid" for r in ds.images)
+    assert held_out < 20 and (lane.name, lane.used) == ("held-out predictions", False)
+    assert f"for {held_out} of {len(ds.images)} pictures, too few held-out ones" in lane.reason
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_ranking_never_sends_a_picture_through_augmentation(ds, learn, monkeypatch, recorded):
+    import contextlib
+
+    from fastai.vision import augment
+
+    def refuse(*_):
+        raise AssertionError("a picture went through a random transform")
+
+    def only_as_it_is(pictures, mat=None, coord_tfm=None, **options):  # fastai passes validation pictures on so
+        if coord_tfm is not None or (mat is not None and (mat != mat.new_tensor([[1, 0, 0], [0, 1, 0]])).any()):
+            refuse()
+        return moved(pictures, mat, coord_tfm, **options)
+
+    moved = augment.TensorImage.affine_coord
+    monkeypatch.setattr(augment.TensorImage, "affine_coord", only_as_it_is)
+    monkeypatch.setattr(augment.TensorImage, "lighting", refuse)
+    with pytest.raises(AssertionError, match="a random transform"):  # as training does
+        list(learn.dls.train)
+    without = contextlib.nullcontext() if recorded else learn.removed_cbs(recorder_of(learn))
+    with without, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ShoeboxWarning)  # that a learner without a recorder has left pictures out
+        assert len(shoebox.rank(ds, learn).pictures()) == sum(CLASSES.values())
+        assert len(shoebox.evaluate(learn, ds).predictions) > 0
 
 
 def test_mixed_pictures_are_not_recorded(ds):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from shoebox.errors import PredictionsError
 from shoebox.quality._label_scores import log_odds_margin
 
-__all__ = ["Lane", "checked_probabilities", "combine_lanes", "in_class_order", "trained_weight", "without_opinion"]
+__all__ = ["Lane", "checked_probabilities", "combine_lanes", "in_class_order", "rows_that_count", "trained_weight",
+           "without_opinion"]
 
 _FEWEST_HELD_OUT = 20
 _SMALLEST = 1e-6
@@ -101,10 +102,8 @@ def combine_lanes(labels: NDArray[np.int64], frozen: NDArray[np.float64], traine
     held_out : bool array (N,)
         Which pictures the training did not learn from.
     """
-    known = np.isfinite(trained.sum(axis=1))
+    known = rows_that_count(trained, held_out)
     seen, unseen = known & ~held_out, known & held_out
-    if unseen.sum() < _FEWEST_HELD_OUT:
-        known, unseen = seen, np.zeros_like(seen)
     logs = np.log(np.clip(np.where(known[:, None], trained, 1.0), _SMALLEST, None))
     if unseen.any():
         learned = log_odds_margin(labels[seen], trained[seen]) if seen.any() else \
@@ -116,6 +115,12 @@ def combine_lanes(labels: NDArray[np.int64], frozen: NDArray[np.float64], traine
     weight = trained_weight(labels, frozen, trained, held_out)
     mixed[known] = (1 - weight) * mixed[known] + weight * logs[known]
     return _as_probabilities(mixed)
+
+
+def rows_that_count(trained: NDArray[np.float64], held_out: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pictures (N,) about which `combine_lanes` hears the training; its held-out rows only when there are 20."""
+    known = np.isfinite(trained.sum(axis=1))
+    return known if (known & held_out).sum() >= _FEWEST_HELD_OUT else np.asarray(known & ~held_out, np.bool_)
 
 
 def trained_weight(labels: NDArray[np.int64], frozen: NDArray[np.float64], trained: NDArray[np.float64],

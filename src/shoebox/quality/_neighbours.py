@@ -58,7 +58,7 @@ def unit_directions(embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
         raise PredictionsError(f"embeddings have shape {embeddings.shape}; (pictures, features) was expected.")
     features = embeddings.astype(np.float32)
     if not np.isfinite(features).all():
-        raise PredictionsError("embeddings have NaN or infinite values. Remove .shoebox/embeddings and rank again.")
+        raise PredictionsError("embeddings have NaN or infinite values. Remove .shoebox/features and rank again.")
     features -= features.mean(axis=0)
     length = np.sqrt(np.einsum("ij,ij->i", features, features))  # norm() would square a copy of it all
     features /= np.where(length > 0, length, 1)[:, None]

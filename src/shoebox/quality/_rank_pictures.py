@@ -12,7 +12,14 @@ from shoebox.data import ImageRecord, Predictions, Skipped
 from shoebox.errors import PredictionsError
 from shoebox.quality._first_order import classes_to_rank
 from shoebox.quality._label_issues import aligned_rows, conflict_issues, label_issues, labels_of
-from shoebox.quality._lanes import Lane, checked_probabilities, combine_lanes, trained_weight, without_opinion
+from shoebox.quality._lanes import (
+    Lane,
+    checked_probabilities,
+    combine_lanes,
+    rows_that_count,
+    trained_weight,
+    without_opinion,
+)
 from shoebox.quality._neighbours import (
     Neighbours,
     find_neighbours,
@@ -82,9 +89,10 @@ def rank_pictures(records: Sequence[ImageRecord], features: NDArray[np.floating]
         rows = aligned_rows(trained, records, classes)
     held_out = _held_out(records, trained)
     weight = trained_weight(labels, frozen, rows, held_out)
-    lanes.append(_trained_lane(rows, trained, trained_reason, weight))
+    counted = rows_that_count(rows, held_out) & (weight > 0)
+    lanes.append(_trained_lane(counted, rows, trained, trained_reason, weight, classes))
     pred_probs = combine_lanes(labels, frozen, rows, held_out)
-    issues = label_issues(records, labels, pred_probs, classes, _said(rows))
+    issues = label_issues(records, labels, pred_probs, classes, _said(counted))
     issues = _with_evidence(issues, records, labels, groups, directions, classes)
     others = [*conflict_issues(issues, records, directions),
               *_outliers(issues, records, features, neighbours, thresholds.outlier),
@@ -106,20 +114,25 @@ def _held_out(records: Sequence[ImageRecord], trained: Predictions | None) -> ND
     return np.asarray([origins.get(r.image_id, "") == "held_out" for r in records], np.bool_)
 
 
-def _trained_lane(rows: NDArray[np.float64], trained: Predictions | None, reason: str, weight: float) -> Lane:
-    known = int(np.isfinite(rows).all(axis=1).sum())
+def _trained_lane(counted: NDArray[np.bool_], rows: NDArray[np.float64], trained: Predictions | None, reason: str,
+                  weight: float, classes: Sequence[str]) -> Lane:
+    """What is said of the training: of how many pictures it was heard, and which classes of its own do not count."""
+    known, n = int(np.isfinite(rows).all(axis=1).sum()), int(counted.sum())
     if trained is None:
         return Lane("training", False, reason)
     if not known:
         return Lane("training", False, f"none of its predictions fits a picture here; {reason}")
-    origins = set(trained.origins)
-    name = "recorder" if "recorder" in origins else "held-out predictions"
-    return Lane(name, True, f"for {known} of {len(rows)} pictures, with a weight of {weight:.0%}; {reason}")
+    if more := sorted(set(trained.classes) - set(classes)):
+        reason += f"; it also knew {', '.join(map(repr, more))}, of which there is no picture here, left out"
+    name = "recorder" if "recorder" in trained.origins else "held-out predictions"
+    if n or weight == 0:
+        return Lane(name, n > 0, f"for {n or known} of {len(rows)} pictures, with a weight of {weight:.0%}; {reason}")
+    return Lane(name, False, f"for {known} of {len(rows)} pictures, too few held-out ones to compare with; {reason}")
 
 
-def _said(rows: NDArray[np.float64]) -> list[str]:
+def _said(counted: NDArray[np.bool_]) -> list[str]:
     both = "by what training recorded and by similar pictures"
-    return [both if known else "by similar pictures" for known in np.isfinite(rows.sum(axis=1))]
+    return [both if heard else "by similar pictures" for heard in counted]
 
 
 def _with_evidence(issues: list[Issue], records: Sequence[ImageRecord], labels: NDArray[np.int64],

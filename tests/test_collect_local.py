@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tarfile
+import tempfile
+import threading
+import time
 import zipfile
 from dataclasses import dataclass
 
@@ -98,6 +102,33 @@ def test_an_archive_is_read_safely(tmp_path, pack, name):
     assert len(report.ds.images) == 2 and all(r.url.startswith(f"{name}~") for r in report.records)
     again = shoebox.collect(tmp_path / "ds", {"bear": CYRILLIC}, source=Archive(archive))
     assert again.summary() == "asked 2, saved 0, 2 duplicates"
+
+
+@pytest.mark.parametrize(("pack", "name"), [(zipped, "a.zip"), (tarred, "a.tar.gz")])
+def test_nothing_of_an_archive_is_left_unpacked(tmp_path, monkeypatch, pack, name):
+    """Shipped bug: a second time, when every picture is known and none is read, all stayed in the temporary folder."""
+    (tmp_path / "temp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    archive = pack(tmp_path / name, {f"bears/{n}.jpg": jpeg(n) for n in range(6)})
+    found = everything(Archive(archive), "")[0]
+    assert len(list((tmp_path / "temp").rglob("*"))) == 7, "they wait while somebody may read them"
+    assert found[5].read() == jpeg(5) and len(list((tmp_path / "temp").rglob("*"))) == 6
+    del found
+    gc.collect()
+    assert list((tmp_path / "temp").iterdir()) == []
+
+    once, twins = "asked 6, saved 6", "asked 6, saved 0, 6 duplicates"
+    for label, summary in (("a", once), ("a", once), ("b", twins)):
+        assert shoebox.collect(tmp_path / "ds", {label: ""}, source=Archive(archive)).summary() == summary
+        assert list((tmp_path / "temp").iterdir()) == []
+    stop = threading.Event()
+    stop.set()
+    assert shoebox.collect(tmp_path / "ds", {"c": ""}, source=Archive(archive), stop=stop).stopped
+    end = time.monotonic() + 20
+    while list((tmp_path / "temp").iterdir()) and time.monotonic() < end:  # the thread that unpacks ends by itself
+        gc.collect()
+        time.sleep(0.05)
+    assert list((tmp_path / "temp").iterdir()) == []
 
 
 def test_an_archive_that_unpacks_to_too_much_or_is_damaged_is_a_sentence(tmp_path):

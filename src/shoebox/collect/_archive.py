@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import tarfile
 import tempfile
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,7 +31,8 @@ class Archive:
 
     A query names a folder in it, at any depth; an empty query means all of it. Members that are links, or whose names
     lead out of the archive, are refused; each member may unpack to `max_bytes`, all of them together to
-    `max_total_bytes`. Pictures wait in a temporary folder under numbers, never under the archive's own names.
+    `max_total_bytes`. Pictures wait in a temporary folder under numbers, never under the archive's own names; it is
+    gone when they are collected.
     """
 
     name = "archive"
@@ -48,13 +51,12 @@ class Archive:
 
     def search(self, query: str, n: int | None) -> Iterator[Found]:
         """Its files in the archive's order."""
-        mark, total = tag(self.path), 0
-        waiting = Path(tempfile.mkdtemp(prefix="shoebox-archive-"))
+        mark, total, waiting = tag(self.path), 0, _Waiting()
         try:
             with self._opened() as members:
                 wanted = set(chosen([member.name for member in members()], query, f"The archive {self.path.name!r}"))
                 for rank, member in enumerate((m for m in members() if m.name in wanted), start=1):
-                    read, size_bytes = self._taken(member, waiting / str(rank))
+                    read, size_bytes = self._taken(member, waiting, str(rank))
                     total += size_bytes
                     if total > self._max_total_bytes:
                         raise SourceError(f"{self.path.name!r} unpacks to more than "
@@ -64,15 +66,12 @@ class Archive:
         except _BROKEN as error:
             raise SourceError(f"The archive {self.path.name!r} is damaged ({error}). What could be read was taken; "
                               "copy or download it again for the rest.") from None
-        finally:
-            if not any(waiting.iterdir()):
-                waiting.rmdir()
 
-    def _taken(self, member: _Member, place: Path) -> tuple[Callable[[], bytes], int]:
+    def _taken(self, member: _Member, waiting: _Waiting, name: str) -> tuple[Callable[[], bytes], int]:
         """How to read a member later, and how much it unpacked to. It is copied out now, while its turn is."""
         if member.fault:
             return _refusing(RefusedError("bad_url", f"{member.name[:80]!r} {member.fault}. Leave it out.")), 0
-        size_bytes = 0
+        size_bytes, place = 0, waiting.folder / name
         with member.open() as source, place.open("xb") as target:
             while piece := source.read(1 << 16):
                 size_bytes += len(piece)
@@ -83,7 +82,7 @@ class Archive:
             place.unlink()
             return _refusing(RefusedError("too_large", f"{member.name[:80]!r} unpacks to more than "
                                           f"{self._max_bytes / 2**20:.0f} MB. Leave it out.")), size_bytes
-        return _reading_once(place), size_bytes
+        return _reading_once(waiting, name), size_bytes
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Callable[[], Iterator[_Member]]]:
@@ -161,12 +160,22 @@ def _refusing(refused: RefusedError) -> Callable[[], bytes]:
     return read
 
 
-def _reading_once(place: Path) -> Callable[[], bytes]:
+class _Waiting:
+    """A temporary folder for pictures; it goes when nobody is left who could read one, or when Python ends.
+
+    A picture that the data set has already is never read.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="shoebox-archive-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+
+def _reading_once(waiting: _Waiting, name: str) -> Callable[[], bytes]:
     def read() -> bytes:
-        data = place.read_bytes()
-        place.unlink()
-        with contextlib.suppress(OSError):
-            place.parent.rmdir()
+        file = waiting.folder / name  # the folder is there as long as this function is
+        data = file.read_bytes()
+        file.unlink()
         return data
 
     return read

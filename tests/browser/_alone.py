@@ -33,7 +33,11 @@ FAKE = """
   URL.createObjectURL = (blob) => { live.urls += 1; return create(blob); };
   URL.revokeObjectURL = (url) => { live.urls -= 1; revoke(url); };
   const open = window.createImageBitmap, close = ImageBitmap.prototype.close;
-  window.createImageBitmap = (...arguments_) => open(...arguments_).then((bitmap) => { live.bitmaps += 1; return bitmap; });
+  window.createImageBitmap = async (...arguments_) => {
+    const bitmap = await open(...arguments_);
+    live.bitmaps += 1;
+    return bitmap;
+  };
   ImageBitmap.prototype.close = function () { live.bitmaps -= 1; close.call(this); };
   const handlers = new Map();
   const traits = { planned: null, result: null, progress: [], notice: "", comparison: null };

@@ -51,8 +51,9 @@ def judged(data: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, float
     return probabilities, {"neighbours": between - start, "regression": end - between}
 
 
-def suspicions(data: dict[str, Any], probabilities: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """One number per picture and method; higher is more suspicious."""
+def suspicions(data: dict[str, Any], probabilities: dict[str, np.ndarray],
+               seconds: dict[str, float] | None = None) -> dict[str, np.ndarray]:
+    """One number per picture and method; higher is more suspicious. `seconds` gets those of cleanlab's three scores."""
     from cleanlab.rank import get_label_quality_scores
 
     from shoebox.quality import label_quality_scores
@@ -61,21 +62,27 @@ def suspicions(data: dict[str, Any], probabilities: dict[str, np.ndarray]) -> di
     found = {name: -label_quality_scores(labels, probabilities[name])
              for name in (*LANES, "before training", "after training")}
     found["fastai's order"] = data["losses"]
+    start = time.perf_counter()
     for method in SCORES[3:]:
         found[method] = -get_label_quality_scores(
             labels, after, method=method, adjust_pred_probs=False)
+    if seconds is not None:
+        seconds["cleanlab's scores"] = time.perf_counter() - start
     found["self_confidence before training"] = -get_label_quality_scores(
         labels, probabilities["before training"], method="self_confidence", adjust_pred_probs=False)
     return found
 
 
-def cleanlab_set(data: dict[str, Any], probabilities: dict[str, np.ndarray]) -> tuple[float, float, float]:
+def cleanlab_set(data: dict[str, Any], probabilities: dict[str, np.ndarray],
+                 seconds: dict[str, float]) -> tuple[float, float, float]:
     """Pictures that cleanlab flags, as a share of the planted ones; its precision and its recall."""
     from cleanlab.filter import find_label_issues
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        start = time.perf_counter()
         flagged = find_label_issues(data["labels"], probabilities["after training"], n_jobs=1)
+        seconds["cleanlab's set"] = time.perf_counter() - start
     hits = (flagged & data["planted"]).sum()
     planted = max(1, data["planted"].sum())
     return flagged.sum() / planted, hits / max(1, flagged.sum()), hits / planted
@@ -121,13 +128,13 @@ def measure(runs: list[ranking_runs.Run], folder: Path) -> dict[str, dict[Any, l
             for name, values in strangers(data, probabilities).items():
                 out["outliers"][*key[:2], name].append(average_precision_score(data["planted"], values))
             continue
-        found = suspicions(data, probabilities)
+        found = suspicions(data, probabilities, seconds)
         aps = {name: average_precision_score(data["planted"], values) for name, values in found.items()}
         out["ap"][key].append([aps[name] for name in SCORES])
         out["gains"]["before"].append(aps["before training"] - aps["self_confidence before training"])
         out["gains"]["after"].append(aps["after training"] - aps["self_confidence"])
         out["lanes"][key].append([aps[name] for name in LANES])
-        out["sets"][run.pictures, run.n].append(cleanlab_set(data, probabilities))
+        out["sets"][run.pictures, run.n].append(cleanlab_set(data, probabilities, seconds))
         out["sides"][run.pictures, run.n].append(sides(data, found["after training"]))
         out["seconds"][run.pictures, run.n].append([*data["seconds"], *seconds.values()])
         out["curves"][key].append({name: np.cumsum(data["planted"][np.argsort(-found[name], kind="stable")])
@@ -158,9 +165,10 @@ def tables(out: dict[str, dict[Any, list[Any]]]) -> str:
         "cleanlab's flagged set on the same probabilities (its size over the number planted, precision, recall):\n",
         table(("pictures", "N", "size", "precision", "recall", "runs"), rows("sets", 3)),
         f"Planted labels found among as many first pictures as were planted: {np.nanmean(both[:, 0]):.3f} of those "
-        f"on the training side, {np.nanmean(both[:, 1]):.3f} of those on the validation side.\n\nSeconds:\n",
+        f"on the training side, {np.nanmean(both[:, 1]):.3f} of those on the validation side.\n\nSeconds; cleanlab's "
+        "are on probabilities that are there already:\n",
         table(("pictures", "N", "training (fastai needs it too)", "fastai's order", "features", "neighbours",
-               "regression", "runs"), rows("seconds", 5)),
+               "regression", "cleanlab's three scores", "cleanlab's set", "runs"), rows("seconds", 7)),
         "Average precision of finding planted pictures of no class (5 %):\n",
         table(("pictures", "N", "method", "AP", "seeds"),
               [f"| {' | '.join(map(str, name))} | {cell(values)} | {len(values)} |"

@@ -82,6 +82,9 @@ def test_a_run_is_trained_kept_and_measured(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("| digits | 60 | uniform 10% |") == 4
+    row = done.stdout.partition("Seconds")[2].splitlines()[4]
+    assert "cleanlab's three scores | cleanlab's set | runs |" in done.stdout and row.startswith("| digits | 60 |")
+    assert row.count("(") == 7, "a mean and its range in every column"
     assert [path.name for path in tmp_path.iterdir()] == ["digits-uniform-0.10-60-0.npz"]
 
 

@@ -39,7 +39,8 @@ def _name(backbone: Backbone) -> str:
 def _arch(backbone: Backbone) -> Backbone:
     """The function behind the name of a torchvision model; anything else as it came."""
     if isinstance(backbone, str) and backbone in torchvision_models.list_models(torchvision_models):
-        return torchvision_models.get_model_builder(backbone)
+        builder: Callable[..., nn.Module] = torchvision_models.get_model_builder(backbone)
+        return builder
     return backbone
 
 
@@ -122,7 +123,8 @@ def _torchvision(arch: Callable[..., nn.Module]) -> nn.Module:
     (`inception_v3`).
     """
     if not _is_whole(arch):
-        return create_vision_model(arch, 2, pretrained=True)[0]
+        body: nn.Module = create_vision_model(arch, 2, pretrained=True)[0]
+        return body
     model = arch(weights="DEFAULT")
     *_, last = (name for name, layer in model.named_modules() if isinstance(layer, nn.Linear))
     place, _, name = last.rpartition(".")

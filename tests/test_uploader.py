@@ -298,6 +298,19 @@ def test_a_visitor_who_sets_traits_to_nonsense_gets_nothing_but_a_sentence(data:
     assert {key: value for key, value in uploader.get_state().items() if key != "layout"} == before
 
 
+@pytest.mark.parametrize("data", NONSENSE, ids=range(len(NONSENSE)))
+def test_nor_does_the_layout_take_anything_from_a_visitor(data: Any) -> None:
+    layout = Uploader(never).layout
+    before = layout.get_state()
+    layout._handle_msg({"content": {"data": data}, "buffers": []})
+    layout._handle_msg({"content": {"data": {"method": "update", "state": {"width": "1px", "display": "none"}}}})
+    assert layout.get_state() == before
+    sent: list[Any] = []
+    layout.send_state = lambda *_, **__: sent.append(1)
+    layout._handle_msg({"content": {"data": {"method": "request_state"}}})
+    assert sent == [1], "a page has to be able to read it"
+
+
 def test_the_repr_is_stable() -> None:
     assert repr(Uploader(lambda data, name: None, about={"title": "Digits"})) == "Uploader('Digits')"
 

@@ -79,6 +79,27 @@ def test_a_line_that_was_cut_is_taken_up_again(visitor: Visitor, server: Server)
     card.choose(plain("red")).expect_answer("red")
 
 
+def test_a_message_that_is_too_large_ends_the_line_and_the_page_goes_on(visitor: Visitor, server: Server) -> None:
+    visitor.expect_trouble = True
+    page = visitor.page
+    page.add_init_script(_SOCKETS)
+    card = Card(page).open(server.url)
+    page.evaluate("sockets[0].send(new Uint8Array(21 * 2 ** 20))")
+    page.wait_for_function("sockets.length === 2")
+    card.choose(plain("blue")).expect_answer(BLUE)
+
+
+def test_below_a_prefix_the_page_answers_and_its_kernel_ends_with_it(visitor: Visitor, bundle: Path, tmp_path: Path,
+                                                                    ) -> None:
+    with start_voila(NOTEBOOK, tmp_path, model=bundle, base_url="/apps/colours/") as server:
+        assert server.url.endswith("/apps/colours/")
+        card = Card(visitor.page).open(server.url)
+        card.choose(plain("blue")).expect_answer(BLUE)
+        kernel = kernel_id(card.page)
+        card.page.close(run_before_unload=True)
+        wait_until(lambda: http_status(f"{server.url}api/kernels/{kernel}") == 404, "the kernel has ended")
+
+
 def test_a_changed_model_is_a_sentence_in_place_of_the_card(visitor: Visitor, tmp_path: Path, bundle: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()

@@ -111,6 +111,15 @@ def test_a_picture_is_kept_with_consent_only_without_its_place_and_deleted_by_it
         other.page.close()
 
 
+def test_live_is_said_too(visitor: Visitor, tmp_path: Path) -> None:
+    with start_voila(write_stage(tmp_path, "stage='live'"), tmp_path) as server:
+        card = Card(visitor.page).open(server.url)
+        expect(card.page.get_by_text("Live: answers are shown as they come, and nobody checks them.")).to_be_visible()
+        card.choose(located("green")).expect_answer("green")
+        expect(card.answer.get_by_role("button", name="Right")).to_have_count(0)
+        card.page.close()
+
+
 def test_a_page_left_alone_is_put_to_sleep_and_says_so(visitor: Visitor, tmp_path: Path) -> None:
     visitor.expect_trouble = True  # the browser notes the 404 by which the page learns of it
     notebook = write_stage(tmp_path, "")

@@ -45,6 +45,10 @@ def plot(seen: Watch, classes: Sequence[str] | None = None) -> Any:
     times.plot(dates, [_number(day.p95_ms) for day in seen.days], "o--", label="95 %", markersize=3)
     times.set(ylabel="ms to the answer", ylim=(0, None))
     times.legend()
+    for axes in (probability, none, times):
+        axes.sharex(answers)
+    for axes in (answers, probability, none):
+        axes.tick_params(labelbottom=False)  # the days stand below the last of them
     suspicion = seen.suspicion
     alarm.plot(range(1, len(suspicion) + 1), suspicion, color="#1c6b64")
     alarm.axhline(ALARM_AT, color="#a3261b", linestyle=":", label="alarm")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import anywidget
 import traitlets
+from ipywidgets import Layout
 
 from shoebox.errors import ImageError
 from shoebox.widgets._messages import Desk, MessageError, Reply, Request
@@ -165,6 +166,15 @@ def confidence(top: Sequence[tuple[str, float]]) -> str:
     return next(words for floor, words in CONFIDENCE if best >= floor)
 
 
+class _Layout(Layout):
+    """A widget of its own, to which a visitor can send messages too: it tells its state and takes none."""
+
+    def _handle_msg(self, msg: Any) -> None:
+        data = msg["content"].get("data")
+        if isinstance(data, dict) and data.get("method") == "request_state":
+            super()._handle_msg(msg)
+
+
 class Uploader(anywidget.AnyWidget):
     """A card that takes pictures by choosing, dropping, pasting or the camera, and shows the answers.
 
@@ -205,7 +215,8 @@ class Uploader(anywidget.AnyWidget):
                  texts: Mapping[str, Mapping[str, str]] | None = None, limits: Mapping[str, int] | None = None) -> None:
         chosen = read_texts() if texts is None else texts
         super().__init__(texts={language: dict(words) for language, words in chosen.items()},
-                         limits={**LIMITS, **(limits or {})}, about=dict(about or {}), problem=problem)
+                         limits={**LIMITS, **(limits or {})}, about=dict(about or {}), problem=problem,
+                         layout=_Layout())
         self._on_picture = on_picture
         self._on_verdict = on_verdict
         self._on_forget = on_forget

@@ -20,6 +20,7 @@ KNOWN = 7
 HELD_OUT = {15: 15, 100: 25}
 EPOCHS = {15: 60, 100: 25}
 INSIDE = "inside the 90 % band"
+SHOWN = "inside the 90 % band of what a third split of that size shows"
 
 
 def pictures(seed):
@@ -100,6 +101,15 @@ def perfect(n, m, low, high):
                  - betabinom.cdf(np.ceil(low * m) - 1, m, alarms, n + 1 - alarms))
 
 
+def observed(n, m):
+    """The 90 % band of the alarms that `m` new pictures show: that of the rate, widened by their own chance."""
+    from scipy.stats import betabinom
+
+    alarms = int((n + 1) * 0.05 + 1e-9)
+    low, high = betabinom.ppf([0.05, 0.95], m, alarms, n + 1 - alarms)
+    return low / m, high / m
+
+
 def one(seed, size):
     """The figures of one seed."""
     from shoebox.bundle._conformal import at_temperature
@@ -119,6 +129,7 @@ def one(seed, size):
     fitted = fit_honest(probabilities, features, labels[held], ["valid"] * len(held))
     model = read_novelty(fitted.model.to_bytes(), "novelty.npz", n_classes=KNOWN, n=len(held))
     low, high = fitted.novelty.band
+    least, most = observed(len(held), len(third))
     known = model.p_values(*answers(images[third]))
     near, noise = (answers(x) for x in (images[labels >= KNOWN], strange))
     scores = [model.scores(*answers(images[third])), model.scores(*near), model.scores(*noise)]
@@ -127,6 +138,7 @@ def one(seed, size):
     predicted = raw.argmax(1)
     sets = at_temperature(raw, fitted.temperature)[np.arange(len(third)), labels[third]]
     return {"false alarms": np.mean(known <= alarm), INSIDE: float(low <= np.mean(known <= alarm) <= high),
+            SHOWN: float(least <= np.mean(known <= alarm) <= most),
             f"{INSIDE}, a perfect fit": perfect(len(held), len(third), low, high),
             "near caught": np.mean(model.p_values(*near) <= alarm),
             "far caught": np.mean(model.p_values(*noise) <= alarm),
@@ -151,7 +163,7 @@ def main():
         cells = []
         for column in columns:
             values = column[key]
-            if key == INSIDE:
+            if key in (INSIDE, SHOWN):
                 cells.append(f"{sum(values):.0f} of {len(values)} seeds")
             else:
                 cells.append(cell(values, 3))

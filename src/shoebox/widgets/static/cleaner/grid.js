@@ -10,17 +10,16 @@
  *   selected: Set<string>}} Local decisions on their way to the kernel, those that did not arrive, and what is selected
  */
 
-import { createCard } from "./card.js";
 import { moved, nextOpen } from "./keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./layout.js";
 import { createPages } from "./pages.js";
+import { createSpares } from "./spares.js";
 import { createStrips } from "./strips.js";
 import { viewOf } from "./views.js";
 import { undecided } from "./words.js";
 
 const PAGE_FOLLOWS_MS = 200; // after the last scroll
 const PAUSE_MS = 120; // on a window, before what is not seen in it is fetched: who scrolls past needs none of it
-const SPARE_CARDS = 100;
 
 /**
  * @param {HTMLElement} root
@@ -40,10 +39,9 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   const came = (/** @type {number} */ one) => (visiblePages().includes(one) ? drawWindow() : pictures.open(pages.near()));
   const pages = createPages(ask, pictures, came, () => root.dataset.state === "ready" && settled(), signal);
   const strips = createStrips(ask, signal);
-  /** @type {Map<number, ReturnType<typeof createCard>>} */
+  /** @type {Map<number, ReturnType<typeof import("./card.js").createCard>>} */
   const cards = new Map(); // by the picture's place in the ranking
-  /** @type {ReturnType<typeof createCard>[]} */
-  const spare = []; // cards that left the window: a walk through thousands of pictures makes no new ones
+  const spares = createSpares();
   let current = ""; // path of the card that has, or would get, the focus
   let place = 0; // and where it stands in the queue
   let page = 0; // that a person looks at
@@ -111,7 +109,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       card.row.setAttribute("aria-rowindex", String(one + 1));
       if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
     });
-    if (items.some(({ item }) => item)) spare.forEach((card) => card.row.remove()); // what no picture has taken
+    if (items.some(({ item }) => item)) spares.clear();
     drawDecisions();
     drawTabs();
     // Never to the notebook, where the next key would mean something else
@@ -123,26 +121,16 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
 
   /** @param {Item} item @param {string} thumbnail */
   function takeCard(item, thumbnail) {
-    const card = spare.shift() ?? createCard();
+    const card = spares.take();
     card.show(item, thumbnail);
     pictures.paint(thumbnail, card.canvas);
     return card;
   }
 
-  /**
-   * Cards for the next pictures. Where none stays they keep their places on the page, in order: to take thirty cards
-   * off and put them back is the dearest part of a jump. Else they go, so that those that stay need not move.
-   * @param {[number, ReturnType<typeof createCard>][]} these @returns {undefined}
-   */
+  /** @param {[number, ReturnType<typeof import("./card.js").createCard>][]} these @returns {undefined} */
   function dropCards(these) {
-    const inOrder = these.map(([index, card]) => {
-      cards.delete(index);
-      card.setTab(false);
-      return card;
-    }).sort((a, b) => (a.row.compareDocumentPosition(b.row) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
-    for (const { row: node } of inOrder) if (cards.size || node.contains(active())) node.remove(); // the focus stays with its picture
-    spare.unshift(...inOrder);
-    spare.splice(SPARE_CARDS).forEach((card) => card.row.remove());
+    these.forEach(([index]) => cards.delete(index));
+    spares.leave(these.map(([, card]) => card), cards.size > 0, active());
   }
 
   /** @param {HTMLElement} node @param {number} one */

@@ -38,11 +38,14 @@ def test_the_margin_by_hand():
 
 
 def test_the_belief_in_a_label_by_hand():
-    scores = label_quality_scores(np.array([0, 1, 2, 0]), np.array([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1],
-                                                                    [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    labels = np.array([0, 1, 2, 0] * 15)
+    table = np.array([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]] * 15)
+    scores = label_quality_scores(labels, table)  # 20 pictures a class
     assert scores[0] == pytest.approx((1 + 0.5 ** 0.95 * (2 / 3) ** 0.05) / 2)
     assert scores[1] == pytest.approx(0.1 ** 0.95 * (1 / 9) ** 0.05)
     assert scores[2] == pytest.approx(1e-12) and scores[3] == pytest.approx(1)
+    few = label_quality_scores(labels[:-1], table[:-1])  # fewer: the belief alone
+    assert few[0] == pytest.approx((1 + 0.5) / 2) and few[1] == pytest.approx(0.1)
 
 
 @given(st.integers(0, 3), st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda row: sum(row) > 0.01))

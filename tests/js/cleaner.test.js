@@ -6,6 +6,7 @@ import { KEYS, accepted, chosen, labelKeys, matching, moved, nextOpen, wishOf } 
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./cleaner/layout.js";
 import { howFar } from "./cleaner/ordering.js";
 import { createPages } from "./cleaner/pages.js";
+import { createPictures } from "./cleaner/pictures.js";
 import { neighbours, stateOf, viewOf, wishedView } from "./cleaner/views.js";
 import { agrees, counted, fileName, kindWords, number, percent } from "./cleaner/words.js";
 
@@ -187,4 +188,26 @@ test("what was seen ahead in another order is not fresh", () => {
   const counts = { total: 5, decided: 1, gone: 0 };
   assert.equal(stateOf({ line: 3, order: 0, counts }), stateOf({ line: 3, order: 0, counts: { ...counts } }));
   assert.notEqual(stateOf({ line: 3, order: 0, counts }), stateOf({ line: 3, order: 1, counts }));
+});
+
+test("every card gets its picture, also where more are opened at once than are kept", async () => {
+  const bitmaps = { open: 0, drawn: 0 };
+  globalThis.createImageBitmap = async () => {
+    await new Promise(setImmediate);
+    bitmaps.open += 1;
+    return { width: 4, height: 3, close() { bitmaps.open -= 1; } };
+  };
+  const canvas = () => ({ getContext: () => ({ drawImage() { bitmaps.drawn += 1; } }) });
+  const controller = new AbortController();
+  const pictures = createPictures(controller.signal);
+  const keys = Array.from({ length: 300 }, (_, number) => `${number}`);
+  for (const key of keys) pictures.add(key, new DataView(new ArrayBuffer(8)));
+  for (const key of keys) pictures.paint(key, canvas());
+  await Promise.all(pictures.opening(keys));
+  await new Promise(setImmediate);
+  assert.equal(bitmaps.drawn, 300);
+  pictures.paint("0", canvas());
+  assert.ok(bitmaps.open <= 160, `${bitmaps.open} are open`);
+  controller.abort();
+  assert.equal(bitmaps.open, 0);
 });

@@ -56,6 +56,14 @@ export function createPictures(signal) {
     pictures.delete(key);
   }
 
+  /** Give back the oldest beyond the limit, but none that a card still waits for. */
+  function trim() {
+    for (const [key, { opened }] of pictures) {
+      if (pictures.size <= MOST_OPEN) break;
+      if (!opened) drop(key);
+    }
+  }
+
   /** @param {string} key */
   function open(key) {
     const known = pictures.get(key);
@@ -71,10 +79,7 @@ export function createPictures(signal) {
       else bitmap.close(); // nobody waits for it any more
     }, () => {}).then(() => { picture.opened = null; });
     pictures.set(key, picture);
-    for (const old of pictures.keys()) {
-      if (pictures.size <= MOST_OPEN) break;
-      drop(old);
-    }
+    picture.opened.then(() => {}).then(trim); // a turn later: by then it is on the cards that wait for it
     return picture;
   }
 

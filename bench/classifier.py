@@ -5,8 +5,8 @@ a learner with the same weights whose pictures came through `shoebox.dataloaders
 Parity is between that learner and its bundle; how far the fraction moves probabilities is told beside it.
 
 Every measurement of a start is a fresh process, in turns, so that a change of the machine's speed hits both. Per
-picture each side answers in a process of its own, as it does when it is used, and the two take turns: in one process,
-the threads of the one that has just answered still wait, spinning, on the processors that the other one needs. Ratios
+picture each side answers in a process of its own, as it does when it is used, and they take turns with a pause between:
+the threads of the one that has just answered still wait, spinning, on the processors that the next one needs. Ratios
 are medians of pairs. `python bench/classifier.py [--rounds 7]`
 """
 
@@ -33,6 +33,7 @@ INT8 = SHOEBOX.replace("load_classifier(sys.argv[1])", 'load_classifier(sys.argv
 SIZES = {"1600 x 1200": (1600, 1200), "4000 x 3000": (4000, 3000)}
 N_PARITY = 500
 BATCH = 32
+PAUSE_S = 0.2  # before each question, so that nothing of the side that was asked last still runs
 LABELS = (("black", (40, 40, 50)), ("grizzly", (140, 90, 40)), ("teddy", (230, 190, 150)))
 
 
@@ -218,7 +219,8 @@ class Side:
         self._pipe.recv()
 
     def __call__(self, what, photo):
-        """Milliseconds."""
+        """Milliseconds, after a pause."""
+        time.sleep(PAUSE_S)
         self._pipe.send((what, photo))
         return self._pipe.recv()
 
@@ -323,7 +325,8 @@ def main():
         f"ResNet-18 at 224, trained for a moment; {options.rounds} rounds in turn, pictures three times as often. "
         "Theirs is the book's learner (`PILImage.create`, every picture decoded in full) as `export.pkl`; ours the "
         "bundle of a learner with the same weights through `shoebox.dataloaders`, which decodes a large JPEG at a "
-        "fraction, as its bundle does. Each side in a process of its own. `python bench/classifier.py`\n\n"
+        "fraction, as its bundle does. Each side in a process of its own, asked in turn after a pause of "
+        f"{PAUSE_S} s. `python bench/classifier.py`\n\n"
         + "\n".join(lines) + "\n\n" + "\n".join(same)), keep=not options.dry)
 
 

@@ -83,7 +83,10 @@ def resized(graph: Graph, pixels: str, size: tuple[int, int], *, picks_order: bo
     same = as_it_is.op("Identity", pixels)
     result = _in_order(made_to_fit, pixels, size, lost) if picks_order else _both(made_to_fit, pixels, size,
                                                                                   height_first=False)
-    return graph.op("If", fits, then_branch=_proto(as_it_is, same), else_branch=_proto(made_to_fit, result))
+    either = graph.op("If", fits, then_branch=_proto(as_it_is, same), else_branch=_proto(made_to_fit, result))
+    # Says again what shape it has, which is lost after If: onnxruntime lays out a network's planes for the processor
+    # only where it knows their shape.
+    return graph.op("Reshape", either, graph.ints(-1, size[1], size[0], 3))
 
 
 def _in_order(graph: Graph, pixels: str, size: tuple[int, int], lost: str) -> str:

@@ -154,7 +154,7 @@ def test_an_inbox_of_before_that_promised_nothing_with_each_picture_still_opens(
 
 
 def test_old_pictures_go_when_a_page_is_made_though_nobody_leaves_one(tmp_path: Path) -> None:
-    from tests.test_visit import Colours
+    from tests._colours import Colours
 
     old = add(Inbox(tmp_path / "inbox"), now=datetime.now(UTC) - timedelta(days=91))
     classifier_app(Colours(), feedback=tmp_path / "inbox")

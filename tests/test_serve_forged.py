@@ -17,11 +17,11 @@ import pytest
 from tornado.websocket import WebSocketClosedError
 
 from shoebox.apps import Inbox, watch
+from tests._colours import jpeg
 from tests._line import Line, Served, fetch, talk
 from tests.browser._servers import Server, clean_env, free_port, start_voila, wait_until
 from tests.browser._stages import write_stage
 from tests.test_uploader import FORGED, NONSENSE
-from tests.test_visit import jpeg
 
 SHOEBOX = str(Path(sys.executable).with_name("shoebox"))
 

@@ -196,7 +196,7 @@ def test_a_picture_is_handed_over_and_its_answer_sent_back() -> None:
 
     def look(data: bytes, name: str) -> Answer:
         got.append((data, name))
-        return Answer("cat", 0.99, [("cat", 0.99), ("dog", 0.01)], b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",),
+        return Answer("cat", 0.99, [("cat", 0.99), ("dog", 0.01)], lambda: b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",),
                       Heat(b"123456", 3, 2), 7)
 
     fields, buffers = send(Uploader(look), picture(name="x" * 300), [b"bytes"])
@@ -210,8 +210,8 @@ def test_a_picture_is_handed_over_and_its_answer_sent_back() -> None:
 
 def test_of_a_hidden_answer_nothing_leaves_the_kernel() -> None:
     def look(data: bytes, name: str) -> Answer:
-        return Answer("cat", 0.99, [("cat", 0.99)], b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",), Heat(b"1", 1, 1), 7,
-                      hidden=True)
+        return Answer("cat", 0.99, [("cat", 0.99)], lambda: b"jpeg", 3, 2, 12.5, True, 0.25, ("cat",),
+                      Heat(b"1", 1, 1), 7, hidden=True)
 
     fields, buffers = send(Uploader(look), picture(), [b"bytes"])
     assert fields == {"id": "1", "ok": True, "width_px": 3, "height_px": 2, "number": 7, "hidden": True}

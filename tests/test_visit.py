@@ -3,69 +3,21 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import shoebox.bundle
-from shoebox.apps import Inbox, app, classifier_app, watch
+from shoebox.apps import Inbox, classifier_app, watch
 from shoebox.apps._visit import Visit
 from shoebox.errors import BundleError
 from shoebox.types import Prediction
 from shoebox.widgets._texts import TextsError
-from tests._models import tiny_bundle
+from tests._colours import Colours, Explaining, jpeg
 from tests.test_uploader import picture, said, send
-
-
-class Manifest:
-    name = "digits"
-    created = "2025-11-20T10:00:00+00:00"
-    metrics = {"accuracy": 0.9713, "n_images": 1359}  # noqa: RUF012
-    files = {"model.onnx": SimpleNamespace(sha256="abcdef" * 10)}  # noqa: RUF012
-    preprocessing = SimpleNamespace(resize_px=(400, 300), size_px=(224, 224))
-
-
-class Colours:
-    """Stands for a classifier: says how red, green and blue a picture is."""
-
-    classes = ("red", "green", "blue")
-    manifest = Manifest()
-
-    def __init__(self, known: bool | None = None, p_value: float | None = None) -> None:
-        self.known, self.p_value = known, p_value
-        self.seen: list[Image.Image] = []
-
-    def predict(self, image: Image.Image) -> Prediction:
-        self.seen.append(image.copy())
-        mean = np.asarray(image, float).reshape(-1, 3).mean(0) + 1e-6
-        shares = dict(sorted(zip(self.classes, (mean / mean.sum()).tolist(), strict=True), key=lambda item: -item[1]))
-        best = next(iter(shares))
-        return Prediction(best, shares[best], shares, known=self.known, p_value=self.p_value)
-
-
-def jpeg(colour: str = "red", size: tuple[int, int] = (800, 600), **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "JPEG", **options)
-    return out.getvalue()
-
-
-class Explaining(Colours):
-    """One that also says what is plausible and where it looked, as newer bundles do."""
-
-    def predict(self, image: Image.Image, *, explain: bool = False) -> Any:
-        prediction = super().predict(image)
-        heatmap = np.linspace(0, 1, 600 * 800, dtype=np.float32).reshape(600, 800) if explain else None
-        more = {"top": prediction.top, "label_set": ("red", "blue"), "heatmap": heatmap}
-        return SimpleNamespace(**{**vars(prediction), **more})
 
 
 def test_the_app_warms_the_classifier_up_and_says_what_it_is() -> None:
@@ -93,6 +45,13 @@ def test_the_app_answers_with_the_three_best_and_a_preview_of_what_was_seen() ->
         assert (shown.format, shown.size) == ("JPEG", (512, 384))
         assert (fields["width_px"], fields["height_px"]) == shown.size
     assert colours.seen[-1].size == (800, 600)
+
+
+def test_a_page_that_has_the_picture_is_sent_none() -> None:
+    fields, buffers = send(classifier_app(Explaining()), picture(has_picture=True), [jpeg()])
+    assert [len(heat) for heat in buffers] == [np.prod(fields["heat"])]
+    _, (preview, _) = send(classifier_app(Explaining()), picture(has_picture="yes"), [jpeg()])
+    assert preview.startswith(b"\xff\xd8")
 
 
 def test_a_sideways_photo_is_seen_and_shown_upright() -> None:
@@ -139,87 +98,6 @@ def test_a_file_that_is_no_picture_gets_a_sentence_with_its_name(data: bytes) ->
     assert not fields["ok"]
     assert fields["error"].startswith("'holiday.jpg'")
     assert fields["error"].endswith(".")
-
-
-def test_a_missing_bundle_is_a_sentence_on_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
-    assert "No model was named" in app().problem
-    page = app(tmp_path / "none", title="Cats")
-    assert page.about == {"title": "Cats", "intro": ""}
-    assert "none" in page.problem
-    assert "Traceback" not in page.problem
-    assert not send(page, picture(), [jpeg()])[0]["ok"]
-
-
-def test_the_page_is_there_before_its_model_and_the_first_answer_waits(monkeypatch: pytest.MonkeyPatch,
-                                                                       tmp_path: Path) -> None:
-    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
-    folder = tiny_bundle(tmp_path / "tiny")
-    may_open, load, asked = threading.Event(), shoebox.bundle.load_classifier, threading.Event()
-
-    def slowly(*args: Any, **options: Any) -> Any:
-        assert may_open.wait(60)
-        return load(*args, **options)
-
-    monkeypatch.setattr("shoebox.bundle.load_classifier", slowly)
-    page = app(folder)
-    assert page.problem == "" and page.about["model"]["name"] == "Tiny"
-    assert send(page, {"kind": "hello", "id": "h"})[0]["ok"]
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(lambda: (asked.set(), send(page, picture(), [jpeg()]))[1])
-        assert asked.wait(60) and not answer.done()
-        may_open.set()
-        assert answer.result(60)[0]["ok"]
-
-
-def test_a_file_that_was_changed_is_told_on_the_page_and_never_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
-                                                                     ) -> None:
-    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
-    folder = tiny_bundle(tmp_path / "tiny")
-    model = bytearray((folder / "model.onnx").read_bytes())
-    model[-1] ^= 1
-    (folder / "model.onnx").write_bytes(model)
-    page = app(folder)
-    fields, _ = send(page, picture(), [jpeg()])  # waits until it is known
-    assert not fields["ok"] and "not the file that was exported" in fields["error"]
-    assert page.problem == fields["error"]
-
-
-@pytest.mark.parametrize("fault", ["exchanged", "unforeseen"])
-def test_whatever_goes_wrong_behind_the_page_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str,
-                                                           caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
-    folder, other = tiny_bundle(tmp_path / "tiny"), tiny_bundle(tmp_path / "other", temperature=2.0)
-    load = shoebox.bundle.load_classifier
-
-    def open_another(*args: Any, **options: Any) -> Any:
-        if fault == "unforeseen":
-            raise RuntimeError("secret path /srv/models")
-        return load(other)
-
-    monkeypatch.setattr("shoebox.bundle.load_classifier", open_another)
-    page = app(folder)
-    fields, _ = send(page, picture(), [jpeg()])
-    assert not fields["ok"] and page.problem == fields["error"]
-    assert ("was exchanged" if fault == "exchanged" else "Tell the owner") in page.problem
-    assert "secret" not in page.problem
-    assert ("secret" in caplog.text) == (fault == "unforeseen")
-
-
-def test_the_environment_s_model_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SHOEBOX_MODEL", str(tmp_path / "from-the-command-line"))
-    assert "from-the-command-line" in app(tmp_path / "from-the-notebook").problem
-
-
-def test_a_bundle_s_card_is_read_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SHOEBOX_MODEL", raising=False)
-    folder = tiny_bundle(tmp_path / "tiny", extra={"MODEL_CARD.md": b"# Tiny\n\nfor \\<b\\>cats\\</b\\> and a\\_b\n"})
-    page = app(folder)
-    assert page.problem == ""
-    assert page.about["card"] == "# Tiny\n\nfor <b>cats</b> and a\\_b\n".replace("\\_", "\\_")
-
-
-# --- stages, counting and keeping -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -327,20 +205,6 @@ def test_an_unknown_stage_and_one_without_a_place_for_its_record_are_refused(fol
         classifier_app(Colours(), languages=["en", "xx"])
 
 
-def test_the_app_half_imports_neither_torch_nor_the_cleaner() -> None:
-    code = ("import sys; from shoebox.apps import app, classifier_app; from shoebox.widgets import Uploader; "
-            "print(*(name for name in ('torch', 'fastai', 'sklearn', 'matplotlib', 'shoebox.widgets.cleaner', "
-            "'shoebox.review', 'shoebox.quality', 'voila', 'jupyter_server') if name in sys.modules))")
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == []
-
-
-def test_the_command_to_serve_imports_no_widgets() -> None:
-    code = "import sys; from shoebox.apps import serve; print('anywidget' in sys.modules, 'voila' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["False", "False"]
-
-
 def test_a_thousand_mutated_uploads_are_each_answered_and_none_is_a_surprise() -> None:
     """bench/app.py sends ten thousand."""
     from tests._forged_uploads import mutants, send_raw
@@ -354,18 +218,6 @@ def test_a_thousand_mutated_uploads_are_each_answered_and_none_is_a_surprise() -
         assert replies[0].get("code") != "unexpected", (content, replies)
         accepted += replies[0]["ok"]
     assert 100 < accepted < 900
-
-
-def test_what_is_kept_names_the_file_that_answered(tmp_path: Path) -> None:
-    """A bundle may have a model of 8 bits too; which of them was wrong matters."""
-    small = Colours()
-    small.precision = "int8"
-    small.manifest = Manifest()
-    small.manifest.files = {"model.onnx": SimpleNamespace(sha256="0" * 64),
-                            "model.int8.onnx": SimpleNamespace(sha256="8" * 64)}
-    page = classifier_app(small, watch=tmp_path / "watch")
-    assert send(page, picture(), [jpeg()])[0]["ok"]
-    assert watch(tmp_path / "watch").events[0]["model"] == "8" * 12
 
 
 def test_the_app_decodes_as_the_classifier_asks() -> None:

@@ -206,7 +206,7 @@ def test_an_empty_folder_says_nothing_and_none_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_rehearsal_is_repeated_in_its_own_folder_and_never_touches_a_log(tmp_path: Path) -> None:
-    from tests.test_visit import Colours, jpeg
+    from tests._colours import Colours, jpeg
 
     pictures = [jpeg("red", (80, 60)), jpeg("blue", (80, 60))]
     for _ in range(2):

@@ -63,8 +63,20 @@ def test_the_status_line_counts_several_pictures_and_stays_one(card: Card) -> No
     }""")
     card.choose_several({f"{n}.jpg": plain("red") for n in range(3)}).expect_state("done")
     sentences = said.json_value()
-    assert "Looking at picture 2 of 3 …" in sentences and sentences[-1] == "3 of 3 pictures answered."
+    assert "Opening picture 2 of 3 …" in sentences and sentences[-1] == "3 of 3 pictures answered."
     expect(card.page.locator("[role=status].sbx-status")).to_have_count(1)
+
+
+def test_an_answer_that_takes_a_while_is_said_to_be_on_its_way(card: Card) -> None:
+    card.page.evaluate("""() => {
+        const send = WebSocket.prototype.send;
+        WebSocket.prototype.send = function (data) {
+            setTimeout(() => send.call(this, data), (data.byteLength ?? data.size ?? data.length) > 2 ** 15 ? 2000 : 0);
+        };
+    }""")
+    card.choose(encode(Image.effect_noise((500, 400), 60).convert("RGB"), quality=95))
+    expect(card.status).to_have_text("Looking at the picture …", timeout=1900)
+    card.expect_state("done")
 
 
 def test_a_large_photo_says_how_it_was_made_smaller(card: Card) -> None:

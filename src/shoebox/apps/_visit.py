@@ -98,8 +98,9 @@ class Visit:
         preview = image.copy()
         preview.thumbnail((_PREVIEW_PX, _PREVIEW_PX))
         return Answer(
-            prediction.label, prediction.probability, prediction.top(_TOP), jpeg_bytes(preview, side_px=_PREVIEW_PX),
-            *preview.size, elapsed_ms, prediction.known, prediction.p_value, getattr(prediction, "label_set", None),
+            prediction.label, prediction.probability, prediction.top(_TOP),
+            lambda: jpeg_bytes(preview, side_px=_PREVIEW_PX), *preview.size, elapsed_ms, prediction.known,
+            prediction.p_value, getattr(prediction, "label_set", None),
             _heat(getattr(prediction, "heatmap", None)), self._number, self._stage == "shadow")
 
     def _wait_for_the_model(self) -> float:
@@ -174,9 +175,9 @@ def says_none(prediction: Prediction) -> bool:
 
 
 def warm_up(classifier: Predictor) -> None:
-    """One prediction, so that the first visitor need not wait for it."""
-    options: dict[str, Any] = {"explain": True} if _explains(classifier) else {}
-    classifier.predict(Image.new("RGB", (64, 64), "gray"), **options)
+    """One answer from a JPEG's bytes to what the page would draw, so that the first visitor need not wait for it."""
+    data = jpeg_bytes(Image.new("RGB", (_PREVIEW_PX, _PREVIEW_PX), "gray"), side_px=_PREVIEW_PX)
+    Visit(classifier).look(data, "gray.jpg")
 
 
 def _explains(classifier: Predictor) -> bool:

@@ -70,8 +70,8 @@ class Answer:
         Its probability, 0 to 1.
     top : sequence of (str, float)
         The best classes with their probabilities, best first.
-    preview : bytes
-        JPEG of what was looked at.
+    preview : callable
+        `preview() -> bytes`: a JPEG of what was looked at. Only called for a page that has nothing to show itself.
     width_px, height_px : int
         Size of the preview.
     elapsed_ms : float
@@ -93,7 +93,7 @@ class Answer:
     label: str
     probability: float
     top: Sequence[tuple[str, float]]
-    preview: bytes
+    preview: Callable[[], bytes]
     width_px: int
     height_px: int
     elapsed_ms: float
@@ -260,7 +260,7 @@ class Uploader(anywidget.AnyWidget):
         if request.buffers[0].nbytes == 0:
             raise ImageError("empty", texts_of("en")["empty"])
         answer = self._on_picture(request.buffers[0].tobytes(), name)
-        buffers = [answer.preview]
+        buffers = [] if request.fields.get("has_picture") is True else [answer.preview()]
         if answer.heat is not None and not answer.hidden:
             buffers.append(answer.heat.values)
         return Reply(_fields(answer), buffers)

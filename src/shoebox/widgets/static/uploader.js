@@ -19,6 +19,8 @@ import { addCard, addFacts, addHeading, createStatus } from "./uploader/view.js"
 import { watchKernel } from "./uploader/pulse.js";
 import { chooseTexts, element, fill } from "./uploader/words.js";
 
+const SENDING_AFTER_MS = 250; // what is answered sooner need not be spoken of
+
 /**
  * Choose, drop and paste.
  * @param {{root: HTMLElement, drop: HTMLElement, inputs: HTMLInputElement[]}} parts
@@ -91,13 +93,21 @@ function createTaker(ask, status, results, limits, texts, signal) {
 
   /** @param {File} file @param {() => boolean} current @param {(sentence: string) => void} say @param {string} sending */
   async function answerFor(file, current, say, sending) {
-    const alive = ask("ping", {}, [], limits.ping_timeout_ms).catch(() => { throw new Silence("ping"); });
-    const [sent] = await Promise.all([prepare(file, limits, texts), alive]);
+    /** @type {Promise<any> | undefined} */
+    let alive; // asked while the picture is decoded, which leaves this thread alone
+    const sent = await prepare(file, limits, texts, () => {
+      alive = ask("ping", {}, [], limits.ping_timeout_ms).catch(() => { throw new Silence("ping"); });
+      alive.catch(() => {}); // heard below, or nobody waits any more
+    });
+    await alive;
     if (!current()) return null;
-    say(sending);
-    const { reply, buffers } = await ask("picture", { name: file.name }, [sent.bytes], limits.answer_timeout_ms);
-    return current() ? results.make(file.name, /** @type {any} */ (reply), buffers, { ...sent, bytes: new ArrayBuffer(0) })
-      : null;
+    const late = setTimeout(() => current() && say(sending), SENDING_AFTER_MS);
+    const own = sent.to !== null; // the very picture that is sent can be shown
+    const { reply, buffers } = await ask("picture", { name: file.name, has_picture: own }, [sent.bytes],
+                                         limits.answer_timeout_ms).finally(() => clearTimeout(late));
+    if (!current()) return null;
+    return results.make(file.name, /** @type {any} */ (reply), own ? [new DataView(sent.bytes), ...buffers] : buffers,
+                        { ...sent, bytes: new ArrayBuffer(0) });
   }
 
   /** @param {File[]} files @param {() => boolean} current */

@@ -44,12 +44,14 @@ export function isAnimated(bytes) {
  * @param {File} file
  * @param {Record<string, number>} limits
  * @param {Record<string, string>} texts
+ * @param {() => void} [read] called when the file is read, and before it is decoded
  * @returns {Promise<Prepared>}
  */
-export async function prepare(file, limits, texts) {
+export async function prepare(file, limits, texts, read = () => {}) {
   if (file.size === 0) throw new Sentence(texts.empty);
   const whole = file.size <= WHOLE_UP_TO_BYTES;
   const bytes = await (whole ? file : file.slice(0, limits.max_bytes)).arrayBuffer(); // once: it takes a while to come
+  read();
   const wanted = (/** @type {number} */ width, /** @type {number} */ height) => (
     fit(width, height, limits.side_px, limits.short_px));
   const picture = await decode(file, whole ? bytes : null, wanted);
@@ -57,11 +59,11 @@ export async function prepare(file, limits, texts) {
   const animated = start[0] !== 0xff && isAnimated(start); // a JPEG never is
   try {
     const large = picture && Math.max(picture.width, picture.height) > LEAVE_UP_TO * limits.side_px;
-    const smaller = picture && (large || file.size > limits.shrink_over_bytes) ? await shrink(picture, wanted) : null;
-    if (smaller && picture && smaller.blob.size < file.size) {
+    const smaller = picture && (large || file.size > limits.shrink_over_bytes) ? shrink(picture, wanted) : null;
+    if (smaller && picture && smaller.bytes.byteLength < file.size) {
       const from = { width: picture.width, height: picture.height, bytes: file.size };
-      const to = { width: smaller.width, height: smaller.height, bytes: smaller.blob.size };
-      return { bytes: await smaller.blob.arrayBuffer(), from, to, animated };
+      const to = { width: smaller.width, height: smaller.height, bytes: smaller.bytes.byteLength };
+      return { bytes: smaller.bytes, from, to, animated };
     }
     if (file.size > limits.max_bytes) throw new Sentence(texts.not_opened);
     return { bytes, from: null, to: null, animated };
@@ -71,34 +73,24 @@ export async function prepare(file, limits, texts) {
 }
 
 /**
+ * As a data URL, which is there at once: an encoder that answers later waits until the browser has nothing to draw.
  * @param {import("./decode.js").Decoded} picture
  * @param {import("./decode.js").Wanted} wanted
- * @returns {Promise<{blob: Blob, width: number, height: number} | null>}
  */
-async function shrink(picture, wanted) {
+function shrink(picture, wanted) {
   const least = wanted(picture.width, picture.height);
   const { width, height } = least.width > picture.drawn.width ? picture.drawn : least; // never larger than what is there
-  const { canvas, context } = createCanvas(width, height);
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context) return null;
   context.fillStyle = "white"; // what is transparent becomes white, as in the kernel
   context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
   context.drawImage(picture.image, 0, 0, width, height);
-  /** @type {Blob | null} */
-  const blob = canvas instanceof HTMLCanvasElement
-    ? await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY))
-    : await canvas.convertToBlob({ type: "image/jpeg", quality: JPEG_QUALITY });
-  return blob && { blob, width, height };
-}
-
-/**
- * One off the page where there is such a thing: what is on it is encoded at once, and not when the browser is idle.
- * @param {number} width @param {number} height
- */
-function createCanvas(width, height) {
-  const apart = globalThis.OffscreenCanvas && new OffscreenCanvas(width, height);
-  const context = apart?.getContext("2d");
-  if (context) return { canvas: apart, context };
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  return { canvas, context: canvas.getContext("2d") };
+  const [head, data] = canvas.toDataURL("image/jpeg", JPEG_QUALITY).split(",");
+  if (!head.startsWith("data:image/jpeg")) return null; // too large for a canvas
+  const binary = atob(data);
+  const bytes = new Uint8Array(binary.length);
+  for (let place = 0; place < binary.length; place += 1) bytes[place] = binary.charCodeAt(place);
+  return { bytes: bytes.buffer, width, height };
 }

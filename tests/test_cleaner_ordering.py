@@ -323,6 +323,31 @@ class TestClean:
         assert cleaners[0].fns == cleaners[1].fns == expected
         assert expected != [ds.root / record.path for record in ds.images], "this order is another one"
 
+    def test_one_that_was_made_before_is_made_again_only_when_something_has_changed(self, ds, monkeypatch):
+        made, rank_pictures = [], studio.rank_pictures
+
+        def counting(*args, **kwargs):
+            made.append(rank_pictures(*args, **kwargs))
+            return made[-1]
+
+        monkeypatch.setattr(studio, "rank_pictures", counting)
+        shoebox.rank(ds)
+        cleaner = shoebox.clean(ds)
+        assert len(made) == 1 and cleaner.ordering == {}
+        assert cleaner.fns == [ds.root / issue.path for issue in made[0].pictures()]
+        records, probs = ds.images, np.full((len(ds.images), 3), 1 / 3, np.float32)
+        ds.save_predictions(Predictions(
+            tuple(r.path for r in records), tuple(r.image_id for r in records),
+            np.asarray([ds.classes.index(r.label) for r in records]), probs, ds.classes, ("held_out",) * len(records)))
+        shoebox.clean(ds).wait()
+        shoebox.clean(ds).wait()
+        assert len(made) == 2, "a training came between"
+        ds.decide(records[0].path, "relabel", next(name for name in ds.classes if name != records[0].label))
+        ds.apply()
+        assert shoebox.clean(ds).fns == [ds.root / issue.path for issue in made[2].pictures()]
+        shoebox.rank(ds)
+        assert len(made) == 4, "rank itself always ranks"
+
     def test_a_fault_in_a_moment_is_raised_in_the_cell(self, ds, monkeypatch):
         def broken(*args, **kwargs):
             raise DatasetError("The features cannot be written.")

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -28,16 +29,55 @@ def requirements(*extras):
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
+def locked(name="pins.txt"):
+    """From each name to its version and hashes, as `pip install --require-hashes` reads the file."""
+    text = re.sub(r"^#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    found = {}
+    for line in text.splitlines():
+        requirement, *options = re.split(r"\s--", line)
+        parsed = Requirement(requirement)
+        (exact,) = parsed.specifier
+        assert exact.operator == "==", line
+        found[canonicalize_name(parsed.name)] = exact.version, [o.removeprefix("hash=").strip() for o in options]
+    return found
+
+
 def pins():
-    lines = [line for line in (ROOT / "pins.txt").read_text().splitlines() if line and not line.startswith("#")]
-    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
+    return {name: version for name, (version, _) in locked().items()}
 
 
-def test_pins_are_exact_and_name_no_address():
-    text = (ROOT / "pins.txt").read_text()
-    assert not re.search(r"://|@|--", text)
+@pytest.mark.parametrize("name", ["pins.txt", "pins-app.txt"])
+def test_pins_are_exact_hashed_and_name_no_address(name):
+    comment, text = (ROOT / name).read_text().split("\n", 1)
+    assert comment.startswith("#") and not re.search(r"://|@|--(?!hash=)", text)
+    for package, (_, hashes) in locked(name).items():
+        assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), package
+
+
+def test_what_is_asked_for_is_among_the_pins():
     for name, requirement in requirements("studio", "test").items():
         assert requirement.specifier.contains(pins()[name]), f"{name}: {requirement.specifier}"
+
+
+def test_the_app_is_locked_to_the_same_versions_and_without_the_studio():
+    app = locked("pins-app.txt")
+    assert set(requirements()) <= set(app) and not {"torch", "fastai", "scikit-learn", "jupyterlab"} & set(app)
+    assert {name: version for name, (version, _) in app.items()}.items() <= pins().items()
+
+
+def test_nothing_that_is_pinned_has_a_hole_that_was_known_when_this_was_written():
+    """From the advisories read then; `make audit` asks for the newest, where it can reach them."""
+    for name, least in {"pillow": "12.3.0", "torch": "2.10", "tornado": "6.5.8", "jupyter-server": "2.20.0",
+                        "onnx": "1.21.0"}.items():
+        assert Version(pins()[name]) >= Version(least), name
+
+
+@pytest.mark.parametrize(("place", "lock"), [("Makefile", "pins.txt"), ("Makefile", "pins-app.txt"),
+                                             ("binder/postBuild", "pins-app.txt")])
+def test_whatever_sets_itself_up_checks_the_hashes(place, lock):
+    installs = re.findall(r"pip install (.*)", (ROOT / place).read_text().partition("define tools")[0])
+    assert any(f"--require-hashes -r {lock}" in one for one in installs)
+    assert all("--require-hashes" in one or "--no-deps --no-build-isolation" in one for one in installs)
 
 
 def test_everything_installed_is_pinned_to_that_version():
@@ -122,7 +162,7 @@ def test_binders_post_build_runs(tmp_path):
     done = subprocess.run(["bash", "binder/postBuild"], cwd=copy, capture_output=True, text=True, check=False,
                           env={"HOME": str(home), "PATH": path})
     assert done.returncode == 0, done.stderr
-    assert "install --no-cache-dir -c pins.txt ." in done.stdout
+    assert "install --no-cache-dir --require-hashes -r pins-app.txt" in done.stdout
     assert (copy / "models" / "digits" / "manifest.json").is_file() and (copy / "voila.json").is_file()
     assert (home / ".local/share/jupyter/voila/templates/shoebox/index.html.j2").is_file()
     assert (home / ".jupyter" / "jupyter_server_config.json").is_file()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import warnings
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from shoebox.data import (
     sha256_bytes,
 )
 from shoebox.errors import BundleError, DatasetError, ImageError, PredictionsError, ShoeboxWarning
-from shoebox.evaluation import Evaluation, out_of_fold_probabilities
+from shoebox.evaluation import Evaluation, KeptRegression
 from shoebox.quality import Ranking, Thresholds, classes_to_rank, first_order, rank_pictures, review_progress
 from shoebox.widgets.cleaner import Cleaner, Later, Tell
 
@@ -49,10 +49,10 @@ __all__ = ["ImageClassifierCleaner", "add_other", "clean", "evaluate", "export",
 _NO_RECORDER = ("This learner has no recorder, and its opinion of pictures it has trained on hides wrong labels, so "
                 "only its held-out predictions count. Train with shoebox.vision_learner, or add shoebox.Recorder() to "
                 "its callbacks.")
-_REGRESSION = "regression"
 _ASKING, _COMPARING = "Asking the model about the pictures", "Comparing the pictures"
 _PATIENCE_S = 0.15  # for a ranking that is nearly there
 _BAR_FROM = 500  # pictures; fewer are done before a bar is drawn
+_NEWEST: WeakKeyDictionary[Dataset, tuple[tuple[Any, ...], Ranking]] = WeakKeyDictionary()  # and what it was made of
 
 
 def rank(ds: Dataset, learn: Learner | None = None, *, backbone: Backbone | None = None,
@@ -212,6 +212,8 @@ def _in_the_background(ds: Dataset, learn: Learner | None) -> dict[str, Any]:
     note = _note(about, asked is not None or saved is None or saved.out_of_sample)
     if note:
         warnings.warn(note, ShoeboxWarning, stacklevel=3)
+    if asked is None and (known := _ranked_before(ds, saved, reason)) is not None:
+        return {"ranking": known}
 
     def work(tell: Tell) -> Ranking:
         trained = (saved, reason) if asked is None else _asked(ds, asked.compute(partial(tell, _ASKING)), saved)
@@ -239,10 +241,18 @@ def _ranked(ds: Dataset, trained: Predictions | None, reason: str, *, backbone: 
             thresholds: Thresholds | None = None, progress: Progress) -> Ranking:
     records = _to_rank(ds)
     features, features_reason = _features(ds, records, backbone, progress)
-    ranking = rank_pictures(records, features, _Regression(ds), features_reason=features_reason, trained=trained,
+    ranking = rank_pictures(records, features, KeptRegression(ds), features_reason=features_reason, trained=trained,
                             trained_reason=reason, skipped=ds.report.skipped, thresholds=thresholds)
     ranking.note = _note(trained.about, trained.out_of_sample) if trained else ""
+    if backbone is None and thresholds is None:
+        _NEWEST[ds] = (records, trained, reason, ds.report.skipped), ranking
     return ranking
+
+
+def _ranked_before(ds: Dataset, trained: Predictions | None, reason: str) -> Ranking | None:
+    """The ranking that `_ranked` gave last in this process, if it would give the same again."""
+    made_of, ranking = _NEWEST.get(ds, (None, None))
+    return ranking if made_of == (_to_rank(ds), trained, reason, ds.report.skipped) else None
 
 
 def _note(about: Mapping[str, Any], out_of_sample: bool = True) -> str:
@@ -287,31 +297,6 @@ def _saved(ds: Dataset) -> tuple[Predictions | None, str]:
         return None, (f"the last training knew {list(trained.classes)}, the data set now has {list(ds.classes)}: train "
                       "again")
     return trained, f"saved after the last training, {trained.about.get('epochs', 0)} epochs recorded"
-
-
-class _Regression:
-    """Out-of-fold probabilities, kept beside the catalog: a second ranking need not fit again."""
-
-    def __init__(self, ds: Dataset) -> None:
-        self._ds = ds
-
-    def __call__(self, directions: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int64],
-                 n_classes: int) -> NDArray[np.float64]:
-        digest = hashlib.sha256(b"1")  # another number when the regression changes
-        for array in (directions, labels, groups):
-            digest.update(np.ascontiguousarray(array).data)
-        key = digest.hexdigest()
-        try:
-            kept = self._ds.predictions(_REGRESSION)
-        except PredictionsError:
-            kept = None
-        if kept is None or kept.about.get("key") != key:
-            rows = out_of_fold_probabilities(directions, labels, groups, n_classes).astype(np.float32)
-            names = tuple(map(str, range(len(labels))))
-            kept = Predictions(names, names, labels, rows, tuple(map(str, range(n_classes))),
-                               tuple("out_of_fold" for _ in names), {"key": key})
-            self._ds.save_predictions(kept, _REGRESSION)
-        return kept.pred_probs.astype(np.float64)
 
 
 @contextmanager

@@ -114,6 +114,16 @@ class CappedKernelManager(AsyncMappingKernelManager):
             await self._end(kernel_id)
         return late
 
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Forget a kernel, with the channels of a line that was cut while it was ending.
+
+        Jupyter keeps those open for a page that might come back: four sockets for each visitor who closes the page,
+        until after 250 of them there are no more, and every page hangs.
+        """
+        if kernel_id in self._kernel_buffers:
+            self.stop_buffering(kernel_id)
+        return super().remove_kernel(kernel_id)
+
     async def shutdown_all(self, now: bool = False) -> None:
         """End every kernel at once: an interrupt first would only make one that is starting write a traceback."""
         await super().shutdown_all(now=True)

@@ -6,7 +6,7 @@
  * @typedef {import("./words.js").Kind} Kind
  */
 
-import { WORDS, agrees, button, element, fileName, icon, kindWords, labelled, number, percent, words } from "./words.js";
+import { WORDS, agrees, button, element, fileName, icon, kindWords, labelled, number, percent, words, write } from "./words.js";
 
 /**
  * One line of a card: a label, a bar and a number.
@@ -25,8 +25,9 @@ function createBelief(className) {
     /** @param {string} label @param {number} probability */
     show(label, probability) {
       fill.style.width = `${Math.round(Math.min(1, Math.max(0, probability)) * 100)}%`;
-      name.textContent = name.title = label;
-      share.textContent = percent(probability);
+      name.title = label;
+      write(name, label);
+      write(share, percent(probability));
     },
   };
 }
@@ -43,6 +44,8 @@ export function createCard() {
   const card = element("div", "sbx-card", "", { role: "gridcell" });
   const picture = element("div", "sbx-picture");
   const tags = element("span", "sbx-tags");
+  const place = element("span", "sbx-place", "", { "aria-hidden": "true" });
+  tags.append(place);
   const select = button("select", "Select (s)", [icon("select")], "sbx-select-one");
   const look = button("close_look", "Full size (f)", [icon("close_look")], "sbx-close-look");
   const badge = element("span", "sbx-badge");
@@ -96,11 +99,12 @@ export function createCard() {
       canvas.setAttribute("aria-label", fileName(item.path));
       canvas.hidden = !thumbnail;
       missing.hidden = !canvas.hidden;
+      write(place, number(item.index + 1));
       showTags(tags, item);
       given.show(item.given, item.given_probability);
       suggested.node.hidden = accept.hidden = agrees(item);
       suggested.show(item.suggestion, item.suggested_probability);
-      reason.textContent = item.reason;
+      write(reason, item.reason);
       reason.title = `${item.path}\n${item.reason}`;
       strip.dataset.state = "";
       for (const one of /** @type {HTMLCollectionOf<HTMLElement>} */ (strip.children)) one.hidden = true;
@@ -127,7 +131,7 @@ export function createCard() {
       card.dataset.decision = kind ?? "";
       card.dataset.state = pending ? "saving" : error ? "error" : "";
       card.setAttribute("aria-busy", String(Boolean(pending)));
-      badge.replaceChildren();
+      if (badge.firstChild) badge.replaceChildren();
       badge.title = "";
       badge.dataset.kind = pending ? "saving" : now.stale ? "stale" : kind ?? "";
       if (pending) badge.append(words(saving));
@@ -136,7 +140,7 @@ export function createCard() {
         badge.append(icon(kind), kind === "relabel" ? labelled(now.decision_label ?? "", "") : words(WORDS[kind]));
         if (now.who) badge.title = `by ${now.who}`;
       }
-      trouble.textContent = error ?? "";
+      write(trouble, error ?? "");
       for (const node of actions.children) {
         const action = /** @type {HTMLElement} */ (node).dataset.action;
         const pressed = action === kind || (action === "accept" && kind === "relabel" && now.decision_label === now.suggestion)
@@ -148,9 +152,9 @@ export function createCard() {
   };
 }
 
-/** Place, side and kinds, over the picture. @param {HTMLElement} tags @param {Item} item */
+/** Side and kinds, behind the place. @param {HTMLElement} tags @param {Item} item */
 function showTags(tags, item) {
-  tags.replaceChildren(element("span", "sbx-place", number(item.index + 1), { "aria-hidden": "true" }));
+  while (tags.childElementCount > 1) tags.lastElementChild?.remove();
   if (item.side === "valid") tags.append(element("span", "sbx-side", "valid", { title: "In the validation set" }));
   const kinds = item.kinds.filter((kind) => kind !== "label");
   for (const kind of kinds.slice(0, 2)) tags.append(element("span", "sbx-kind", kindWords(kind), { title: kinds.map(kindWords).join(", ") }));

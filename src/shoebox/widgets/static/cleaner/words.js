@@ -84,6 +84,17 @@ export function element(tag, className = "", text = "", attributes = {}) {
   return node;
 }
 
+/**
+ * As `textContent`, but a text that is there is changed and not made anew: that is less for the browser to tidy up.
+ * @param {Element} node @param {string} text
+ */
+export function write(node, text) {
+  const [only, ...more] = node.childNodes;
+  if (text && only instanceof Text && !more.length) {
+    if (only.data !== text) only.data = text;
+  } else node.textContent = text;
+}
+
 /** Drawn once and then copied: a page has hundreds of them. @type {Map<string, SVGSVGElement>} */
 const DRAWN = new Map();
 

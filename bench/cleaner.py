@@ -31,6 +31,7 @@ from results import cell, write_section  # noqa: E402
 ROUNDS = 5
 SWITCHES = 20
 EVERY_MS = 200
+REST_MS = 20_000  # in which the browser tidies up by itself
 FIRST = ("cell to first page, predictions at hand", "cell to the final order, predictions at hand",
          "cell to first page, predictions are computed", "cell to the final order, predictions are computed")
 CLOCK = """
@@ -246,6 +247,8 @@ def many(page: Page, url: str, folder: Path, decisions: int) -> dict[str, float]
             most = max(most, int(page.evaluate(nodes)))
         found |= {"a far window, ms": statistics.median(slowest), "cards at most": most,
                   "page's memory before, MB": before, "page's memory after, MB": used_mb()}
+        page.wait_for_timeout(REST_MS)
+        found["page's memory at rest, 20 s later, MB"] = used_mb()
         page.context.new_cdp_session(page).send("HeapProfiler.collectGarbage")
         found |= {"the same after collecting garbage, MB": used_mb(),
                   "heap after, MB": float(page.evaluate("performance.memory.usedJSHeapSize")) / 2**20}

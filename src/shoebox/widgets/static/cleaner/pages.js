@@ -8,7 +8,7 @@
  */
 
 const NEAR_PAGES = 3; // kept on each side of those that are looked at
-const DECIDING_MS = 250; // without a decision, before pages that are only old are asked for again
+const DECIDING_MS = 700; // without a decision, before pages that are only old are asked for again
 
 /**
  * @param {(kind: string, fields: Record<string, any>) => Promise<any>} ask

@@ -16,15 +16,13 @@ function blank(canvas) {
   Object.assign(canvas, { width: 1, height: 1 });
 }
 
-/** @param {HTMLCanvasElement} canvas @param {ImageBitmap | null} bitmap null: it cannot be opened, and is crossed out @param {number} sidePx at most */
-function draw(canvas, bitmap, sidePx) {
-  const scale = bitmap ? Math.min(1, sidePx / Math.max(bitmap.width, bitmap.height)) : 1;
-  const [width, height] = [bitmap?.width ?? 64, bitmap?.height ?? 48].map((side) => Math.max(1, Math.round(side * scale)));
+/** @param {HTMLCanvasElement} canvas @param {ImageBitmap | null} bitmap null: it cannot be opened, and is crossed out */
+function draw(canvas, bitmap) {
+  const [width, height] = [bitmap?.width ?? 64, bitmap?.height ?? 48];
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
   if (!context) return;
-  context.imageSmoothingQuality = "high";
-  if (bitmap) return context.drawImage(bitmap, 0, 0, width, height);
+  if (bitmap) return context.drawImage(bitmap, 0, 0);
   context.fillStyle = "#888";
   context.fillRect(0, 0, width, height);
   for (const [x, to] of [[0, width], [width, 0]]) {
@@ -97,13 +95,13 @@ export function createPictures(signal) {
     },
     /** @param {string} key */
     has: (key) => files.has(key),
-    /** Show a picture on a canvas, as soon as it is open and unless another one is to be shown there by then. @param {string} key @param {HTMLCanvasElement} canvas @param {number} [sidePx] at most */
-    paint(key, canvas, sidePx = Infinity) {
+    /** Show a picture on a canvas, as soon as it is open and unless another one is to be shown there by then. @param {string} key @param {HTMLCanvasElement} canvas */
+    paint(key, canvas) {
       const picture = open(key);
       shown.set(canvas, key);
       blank(canvas); // not the one before, beside another label
       if (!picture) return;
-      const show = () => { if (shown.get(canvas) === key && pictures.get(key) === picture) draw(canvas, picture.bitmap, sidePx); };
+      const show = () => { if (shown.get(canvas) === key && pictures.get(key) === picture) draw(canvas, picture.bitmap); };
       if (picture.opened) picture.opened.then(show);
       else show();
     },

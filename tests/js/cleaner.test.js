@@ -168,7 +168,7 @@ test("a decision is drawn from its answer, and other pages are asked for again w
   assert.equal(pages.item(1)?.decision, "keep");
   await new Promise(setImmediate);
   assert.deepEqual(asked, [1], "not with every key");
-  await new Promise((go) => setTimeout(go, 400));
+  await new Promise((go) => setTimeout(go, 1000));
   assert.deepEqual(asked, [1, 1], "but soon");
   pages.take({ ...snapshot, revision: 3, queue: 2 }, {});
   pages.want([0, 1]);

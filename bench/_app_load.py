@@ -7,6 +7,7 @@ import json
 import statistics
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from _app_models import Models, kernels, memory_mb
@@ -16,6 +17,7 @@ from tests._line import Line, fetch, talk
 
 VISITORS = 20
 EVERY_S = 5.0
+TEN = 10
 
 
 def run_visitors(models: Models, *, quick: bool) -> tuple[str, str]:
@@ -55,8 +57,6 @@ def run_visitors(models: Models, *, quick: bool) -> tuple[str, str]:
                 errors.append(repr(error))
 
         async def all_of_them() -> None:
-            from concurrent.futures import ThreadPoolExecutor
-
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(VISITORS))
             door = asyncio.Semaphore(2)
             await asyncio.gather(*(stay(number, door) for number in range(VISITORS)))
@@ -76,6 +76,48 @@ def run_visitors(models: Models, *, quick: bool) -> tuple[str, str]:
         f"| memory of all kernels, MB | {sum(each):,.0f} | {VISITORS} x {alone:,.0f}, one visitor's kernel alone, "
         "before the others come |\n"
         + "".join(f"\nError: {error[:200]}\n" for error in errors[:3]))
+
+
+def run_ten(models: Models, *, quick: bool) -> tuple[str, str]:
+    """Ten visitors who come in the same moment and give ten pictures each, one after the other."""
+    del quick  # it takes a few seconds
+    photo = _as_sent(models)
+    folder = models.folder / "server-ten"
+    folder.mkdir()
+    with start_voila(models.ours, folder, preheat=0, max_visitors=TEN) as server, ThreadPoolExecutor(TEN) as pool:
+
+        def come(number: int) -> tuple[float, list[float], int]:
+            start = time.perf_counter()
+            page = fetch(server.url)
+
+            async def ask(line: Line) -> tuple[float, list[float], int]:
+                await line.greet()
+                ready, times, good = time.perf_counter() - start, [], 0
+                for turn in range(TEN):
+                    begin = time.perf_counter()
+                    reply = await line.ask_widget(page.model_ids[-1], {"kind": "picture", "id": f"{number}-{turn}",
+                                                                       "name": "a.jpg"}, buffers=(photo,))
+                    times.append(time.perf_counter() - begin)
+                    good += bool(reply["ok"])
+                return ready, times, good
+
+            found: tuple[float, list[float], int] = talk(server.url, page.kernel_id, ask)
+            return found
+
+        visits = list(pool.map(come, range(TEN)))
+        each = [memory_mb(process) for process in kernels(server.process.pid)]
+    first = [times[0] * 1000 for _, times, _ in visits]
+    later = [value * 1000 for _, times, _ in visits for value in times[1:]]
+    return "Ten visitors in the same moment", (
+        f"`python bench/app.py ten`. No kernel is heated up; each gives {TEN} pictures of {len(photo) / 1e3:.0f} kB, "
+        "one after the other. A first answer may wait until the model is open.\n\n"
+        "| figure | measured | bound |\n|---|---|---|\n"
+        f"| answers | {sum(good for _, _, good in visits)} of {TEN * TEN} | all |\n"
+        f"| the last one's line stands, s | {max(ready for ready, _, _ in visits):.1f} | 8 |\n"
+        f"| first answers, median and longest, ms | {statistics.median(first):,.0f}, {max(first):,.0f} | |\n"
+        f"| 95 % of all answers, of those after the first, ms | {np.quantile(first + later, 0.95):,.0f}, "
+        f"{np.quantile(later, 0.95):,.0f} | 300 |\n"
+        f"| largest kernel, MB | {max(each):,.0f} | 250 |\n")
 
 
 def _alone(server: Server, photo: bytes) -> float:
@@ -167,4 +209,4 @@ def _as_sent(models: Models) -> bytes:
     return out.getvalue()
 
 
-__all__ = ["Ours", "run_mutants", "run_page_loads", "run_visitors"]
+__all__ = ["Ours", "run_mutants", "run_page_loads", "run_ten", "run_visitors"]

@@ -1,8 +1,8 @@
 """The app against one of the book's form: Voila, `load_learner`, a FileUpload button and an Output widget.
 
 The same ResNet-18 of random weights, the same 12-megapixel photo, a real Chromium, both on this machine in one run, in
-turn. `python bench/app.py [pairs|load|mutants|loads|flood] [quick]` runs one part; `quick` makes it short. It writes
-its tables into bench/RESULTS.md. Chromium is looked for on the PATH.
+turn. `python bench/app.py [pairs|load|ten|mutants|loads|flood] [quick]` runs one part; `quick` makes it short. It
+writes its tables into bench/RESULTS.md. Chromium is looked for on the PATH.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import _app_pairs  # noqa: E402
 from _app_models import make_models  # noqa: E402
 from results import write_section  # noqa: E402
 
-PARTS = {"pairs": _app_pairs.run, "load": _app_load.run_visitors, "mutants": _app_load.run_mutants,
-         "loads": _app_load.run_page_loads,
+PARTS = {"pairs": _app_pairs.run, "load": _app_load.run_visitors, "ten": _app_load.run_ten,
+         "mutants": _app_load.run_mutants, "loads": _app_load.run_page_loads,
          "flood": _app_flood.run_flood}
 
 

@@ -110,7 +110,8 @@ def test_the_page_of_a_bundle_decodes_as_the_bundle_was_trained(tmp_path: Path,
 
     def noted(*args: Any, **options: Any) -> Any:
         decoded = decode(*args, **options)
-        widths.append(decoded.image.width)
+        if options["name"] == "a.jpg":  # and not the one that the model was warmed up with
+            widths.append(decoded.image.width)
         return decoded
 
     monkeypatch.setattr(_visit, "decode_image", noted)

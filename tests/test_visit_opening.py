@@ -133,4 +133,3 @@ def test_what_is_kept_names_the_file_that_answered(tmp_path: Path) -> None:
     page = classifier_app(small, watch=tmp_path / "watch")
     assert send(page, picture(), [jpeg()])[0]["ok"]
     assert watch(tmp_path / "watch").events[0]["model"] == "8" * 12
-

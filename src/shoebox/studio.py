@@ -101,7 +101,8 @@ def clean(ds: Dataset, ranking: Ranking | None = None, *, learn: Learner | None 
     Without a ranking it appears at once, by what is known already (saved predictions, else by path), and the ranking
     is worked out in the background, with its progress above the pictures. It then takes their place, unless somebody
     is in the middle of a page: they press "Show the new order", or turn the page. Decisions, selection and filters
-    stay. The cell's learner is copied, so it may be trained on meanwhile. Two calls end in the same order.
+    stay. The cell's learner is copied, so it may be trained on meanwhile. Two calls end in the same order;
+    where nothing has changed since, the second one begins with it.
 
     Parameters
     ----------

@@ -41,11 +41,10 @@ def open_session(model: Sealed, name: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait for each other spin for a moment while a picture is under way, and sleep as soon as it is
-    # answered: to be woken at every layer took a visitor's picture half as long again after a pause, and to spin for
-    # longer keeps other visitors waiting (`python bench/app.py flood`: 2.3 times as long as alone, 1.2 with this).
+    # Threads that wait for each other spin while a picture is under way, and sleep as soon as it is answered: to be
+    # woken at every layer took a visitor's picture half as long again after a pause, and to spin between pictures would
+    # keep other visitors' kernels waiting.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.enable_cpu_mem_arena = False  # no slower, and a large picture leaves no memory behind
     options.log_severity_level = 4  # failures come as exceptions; nothing else belongs on a visitor's page

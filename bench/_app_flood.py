@@ -7,7 +7,7 @@ import io
 import time
 
 import numpy as np
-from _app_load import _as_sent
+from _app_load import _as_sent, show
 from _app_models import Models, kernels, memory_mb
 from _servers import start_voila
 from PIL import Image
@@ -34,8 +34,7 @@ def run_flood(models: Models, *, quick: bool) -> tuple[str, str]:
                 times: list[float] = []
                 while not until.is_set() or not times:
                     start = time.perf_counter()
-                    await line.ask_widget(page.model_ids[-1], {"kind": "picture", "id": f"{start}", "name": "a.jpg"},
-                                          buffers=(photo,))
+                    await show(line, page, photo, f"{start}")
                     times.append(time.perf_counter() - start)
                     await asyncio.sleep(EVERY_S)
                 return times

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shoebox.apps._opening import Opening
-from shoebox.apps._serve import MODEL_VARIABLE, SHA256_VARIABLE
+from shoebox.apps._serve import MODEL_VARIABLE, SHA256_VARIABLE, TURNS_VARIABLE
 from shoebox.errors import BundleError, ShoeboxError
 
 if TYPE_CHECKING:
@@ -85,9 +85,11 @@ def app(model: Folder | None = None, *, title: Words | None = None, intro: Words
 
         def open_it() -> Any:
             from shoebox.apps.classify import make_ready
+            from shoebox.bundle._turns import processors
 
             options: dict[str, Any] = {} if precision == "full" else {"precision": precision}
-            classifier = load_classifier(path, threads=min(_THREADS, os.cpu_count() or 1), **options)
+            classifier = load_classifier(path, threads=min(_THREADS, processors()), **options,
+                                         turns=os.environ.get(TURNS_VARIABLE) or None)
             make_ready(classifier)
             return classifier
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -27,12 +28,13 @@ from shoebox.errors import BundleError, ServeError
 from shoebox.widgets._log import LOG_VARIABLE
 from shoebox.widgets._texts import LANGUAGES, texts_of
 
-__all__ = ["CSP", "MODEL_VARIABLE", "SHA256_VARIABLE", "TEMPLATES", "serve", "settings"]
+__all__ = ["CSP", "MODEL_VARIABLE", "SHA256_VARIABLE", "TEMPLATES", "TURNS_VARIABLE", "serve", "settings"]
 
 MODEL_VARIABLE, SHA256_VARIABLE = "SHOEBOX_MODEL", "SHOEBOX_SHA256"
 TEMPLATES = Path(__file__).parent / "jupyter"  # a folder as JUPYTER_PATH wants it
 HEALTH = "health"  # starts no kernel, as every GET of the page would
 IDLE_VARIABLE = "SHOEBOX_IDLE_S"  # how the page's kernel knows when it will be put to sleep
+TURNS_VARIABLE = "SHOEBOX_TURNS"  # a folder through which the kernels take turns at the processors
 
 _START_TIMEOUT_S = 60
 _STOP_TIMEOUT_S = 10
@@ -158,7 +160,9 @@ def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | N
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(ip, ip)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{base_url}"
     # A session of its own: Ctrl-C reaches only this process, which then ends Voila and its kernels in order.
-    with subprocess.Popen(command, env=environment, start_new_session=True) as voila, _stopping(voila) as stopped:
+    with (tempfile.TemporaryDirectory(prefix="shoebox-turns-", ignore_cleanup_errors=True) as turns,
+          subprocess.Popen(command, env={**environment, TURNS_VARIABLE: turns}, start_new_session=True) as voila,
+          _stopping(voila) as stopped):
         _wait_until_ready(voila, url, stopped)
         if on_ready is not None and not stopped.is_set():
             on_ready(url)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from shoebox.bundle._manifest import Manifest
 from shoebox.bundle._sealed import Sealed
 from shoebox.bundle._session import check_signature, checked_threads, open_session
 from shoebox.bundle._shape import can_shape, shaped
+from shoebox.bundle._turns import Turns, processors
 from shoebox.data import ImageSource, open_image
 from shoebox.errors import BundleError
 from shoebox.types import Prediction
@@ -43,6 +46,8 @@ class Classifier:
         Threads of one prediction; as many as there are processors, at most 4, unless given.
     precision : str
         What `model` is.
+    turns : path, optional
+        As in `load_classifier`.
 
     Attributes
     ----------
@@ -59,11 +64,13 @@ class Classifier:
     """
 
     def __init__(self, manifest: Manifest, model: Sealed | bytes, *, novelty: bytes | None = None,
-                 threads: int | None = None, precision: str = "full") -> None:
+                 threads: int | None = None, precision: str = "full",
+                 turns: str | os.PathLike[str] | None = None) -> None:
         self.manifest = manifest
         self.classes = manifest.classes
         self.threads = checked_threads(threads)
         self.precision = precision
+        self._turns = None if turns is None else Turns(turns, max(1, processors() // self.threads))
         self.least_px = manifest.preprocessing.least_px
         self._name = model_file(manifest, precision)
         self._session = open_session(Sealed(model) if isinstance(model, bytes) else model, self._name, self.threads)
@@ -203,7 +210,8 @@ class Classifier:
         """uint8 (N, H, W, 3) -> the model's outputs, checked: probabilities (N, K) before any temperature."""
         names = list(dict.fromkeys(["probabilities", *more, *(["features"] if self._novelty is not None else [])]))
         try:
-            found = self._session.run(names, {"image": np.ascontiguousarray(pixels)})
+            with nullcontext() if self._turns is None else self._turns.taken():
+                found = self._session.run(names, {"image": np.ascontiguousarray(pixels)})
         except Exception as error:  # onnxruntime raises a dozen classes of its own
             raise BundleError(f"The model {self.manifest.name!r} failed on a picture of {pixels.shape[2]} x "
                               f"{pixels.shape[1]} pixels ({_first_line(error)}). Export it again.") from None

@@ -6,13 +6,13 @@ each process has its own (of three with a ResNet-18, each held 130 of its 170 MB
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from shoebox.bundle._external import refuse_external_data
 from shoebox.bundle._sealed import Sealed
+from shoebox.bundle._turns import processors
 from shoebox.errors import BundleError
 
 __all__ = ["check_signature", "checked_threads", "open_session"]
@@ -26,7 +26,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 def checked_threads(threads: int | None) -> int:
     """As many as there are processors, at most 4, unless given."""
     if threads is None:
-        return min(_MAX_THREADS, len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)))
+        return min(_MAX_THREADS, processors())
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise BundleError(f"threads is {threads!r}; give a whole number from 1, or nothing.")
     return threads

@@ -255,3 +255,26 @@ def test_labels_are_found_in_either_unicode_form(alone: Page) -> None:
     assert alone.evaluate("(names) => kernel.page.matching(names, 'CAFÉ')", names) == names
     assert alone.evaluate("(names) => kernel.page.matching(names, 'eis')", names) == ["Eis-Café"]
 
+
+
+def test_all_pictures_are_painted_before_what_stands_on_them(alone: Page, tmp_path: Path) -> None:
+    """Else the browser lays each card's parts over the next one's picture anew: 29 ms, four times a decision."""
+    draw(alone, tmp_path, n=3)
+    card(alone, 1).focus()
+    alone.keyboard.press("d")
+    found = alone.evaluate("""() => [...document.querySelectorAll(".sbx-picture canvas")].map((canvas) => {
+      const stacked = [];
+      for (let node = canvas.parentElement; !node.matches(".sbx-space"); node = node.parentElement) {
+        const style = getComputedStyle(node);
+        const { transform, filter, opacity, isolation, zIndex, contain, willChange, mixBlendMode: blend } = style;
+        const plain = transform === "none" && filter === "none" && opacity === "1" && isolation === "auto"
+          && zIndex === "auto" && !/layout|paint|strict|content/.test(contain) && willChange === "auto"
+          && blend === "normal";
+        if (!plain) stacked.push(node.className);
+      }
+      const styles = [...canvas.parentElement.children].map((node) => getComputedStyle(node));
+      const over = styles.filter(({ position }) => position === "absolute").map(({ zIndex }) => zIndex);
+      return [stacked, getComputedStyle(canvas).zIndex, [...new Set(over)]];
+    })""")
+    assert found == [[[], "1", ["2"]]] * 4
+    assert alone.evaluate("getComputedStyle(document.querySelector('.sbx-space')).isolation") == "isolate"

@@ -136,7 +136,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   /** @param {HTMLElement} node @param {number} one */
   function stand(node, one) {
     node.style.width = `${cell}px`;
-    node.style.transform = `translate(${(one % columns) * (cell + GAP_PX)}px, ${Math.floor(one / columns) * row}px)`;
+    node.style.left = `${(one % columns) * (cell + GAP_PX)}px`; // no transform: see grid.css
+    node.style.top = `${Math.floor(one / columns) * row}px`;
   }
 
   function drawDecisions() {

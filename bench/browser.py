@@ -133,7 +133,7 @@ def make_bundle(folder: Path) -> Path:
         from fastai.vision.all import resnet18
 
         ds = shoebox.Dataset(folder / "pictures")
-        learn = shoebox.vision_learner(shoebox.dataloaders(ds, bs=16), resnet18, pretrained=False)
+        learn = shoebox.vision_learner(shoebox.dataloaders(ds), resnet18, pretrained=False)
         with learn.no_bar():
             learn.fit_one_cycle(1, 1e-3)
         shoebox.export(learn, ds, folder / "bundle", name="bench", int8=True)

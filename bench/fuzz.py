@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
-RUNS = 200_000
+RUNS = 300_000
 
 
 def manifest(data: bytes) -> None:
@@ -95,6 +95,7 @@ def fuzz(door: str, corpus: str, runs: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["shoebox", "json", "zipfile"]):
+        import shoebox.bundle._external
         import shoebox.bundle._manifest
         import shoebox.bundle._novelty
         import shoebox.bundle._pack  # noqa: F401

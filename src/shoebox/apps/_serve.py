@@ -160,14 +160,25 @@ def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | N
     host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(ip, ip)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{base_url}"
     # A session of its own: Ctrl-C reaches only this process, which then ends Voila and its kernels in order.
-    with (tempfile.TemporaryDirectory(prefix="shoebox-turns-", ignore_cleanup_errors=True) as turns,
-          subprocess.Popen(command, env={**environment, TURNS_VARIABLE: turns}, start_new_session=True) as voila,
+    with (_turns() as turns, subprocess.Popen(command, env={**environment, **turns}, start_new_session=True) as voila,
           _stopping(voila) as stopped):
         _wait_until_ready(voila, url, stopped)
         if on_ready is not None and not stopped.is_set():
             on_ready(url)
         status = voila.wait()
     return 0 if stopped.is_set() else status
+
+
+@contextmanager
+def _turns() -> Iterator[dict[str, str]]:
+    """The folder through which kernels take turns, as their environment wants it; empty where none can be had."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="shoebox-turns-", ignore_cleanup_errors=True)
+    except OSError:
+        yield {TURNS_VARIABLE: ""}
+        return
+    with folder as path:
+        yield {TURNS_VARIABLE: path}
 
 
 def _checked_notebook(notebook: str | os.PathLike[str]) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +17,20 @@ except ImportError:  # Windows: its locks are asked for once a second, which is 
 
 __all__ = ["Turns", "processors"]
 
+_PATIENCE_S = 5.0  # beyond which whoever has the place is taken to be stuck
+_DISTRUST_S = 60.0  # and for how long nobody waits then
+
 
 def processors() -> int:
-    """How many this process may use."""
+    """How many this process may run on. A container's share of them is not looked at."""
     return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 
 
 class Turns:
     """As many places as fit side by side, each a locked file; whoever finds none free waits, about in order.
 
-    The system itself frees the place of a process that ends, in whatever way. Where files cannot be locked, nobody
-    waits: a turn makes answers quicker and is never a reason to have none.
+    The system itself frees the place of a process that ends, in whatever way. Where files cannot be locked nobody
+    waits, and nobody waits longer than 5 s: a turn makes answers quicker and is never a reason to have none.
 
     Parameters
     ----------
@@ -43,6 +48,7 @@ class Turns:
 
     def __init__(self, folder: str | os.PathLike[str], places: int) -> None:
         self._files = [Path(folder) / f"{place}.turn" for place in range(places)]
+        self._distrust_until = 0.0
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -51,15 +57,49 @@ class Turns:
         try:
             yield
         finally:
-            if place is not None:
-                os.close(place)
+            _give_back(place)
 
     def _take(self) -> int | None:
         order = random.sample(self._files, len(self._files))
         for file in order:
             if (place := _lock(file, fcntl.LOCK_NB)) is not None:
                 return place
-        return _lock(order[0], 0)
+        return self._wait_for(order[0]) if time.monotonic() > self._distrust_until else None
+
+    def _wait_for(self, file: Path) -> int | None:
+        """The system's own queue knows no time-out: a thread stands in it, and leaves when nobody waits any more."""
+        from concurrent.futures import Future
+
+        place: Future[int | None] = Future()
+
+        def stand() -> None:
+            locked = _lock(file, 0)
+            if place.set_running_or_notify_cancel():
+                place.set_result(locked)
+            else:
+                _give_back(locked)
+
+        threading.Thread(target=stand, name="shoebox-turn", daemon=True).start()
+        try:
+            return place.result(_PATIENCE_S)
+        except BaseException as error:  # an interrupt too
+            late = None if place.cancel() else place.result()
+            if not isinstance(error, TimeoutError):
+                _give_back(late)
+                raise
+            if late is None:
+                self._distrust_until = time.monotonic() + _DISTRUST_S
+            return late
+
+
+def _give_back(place: int | None) -> None:
+    """Unlocked first: a process that was forked meanwhile has the file open too."""
+    if place is None:
+        return
+    try:
+        fcntl.flock(place, fcntl.LOCK_UN)
+    finally:
+        os.close(place)
 
 
 def _lock(file: Path, how: int) -> int | None:

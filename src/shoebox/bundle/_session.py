@@ -41,10 +41,11 @@ def open_session(model: Sealed, name: str, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait for each other spin while a picture is under way, and sleep as soon as it is answered: to be
-    # woken at every layer took a visitor's picture half as long again after a pause, and to spin between pictures would
-    # keep other visitors' kernels waiting.
+    # Threads that wait for each other spin while a picture is under way, for a moment, and sleep as soon as it is
+    # answered: to be woken at every layer took a visitor's picture half as long again after a pause, and to spin longer
+    # would keep other visitors' kernels waiting, which have work to do meanwhile.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.enable_cpu_mem_arena = False  # no slower, and a large picture leaves no memory behind
     options.log_severity_level = 4  # failures come as exceptions; nothing else belongs on a visitor's page

@@ -279,3 +279,17 @@ def test_all_pictures_are_painted_before_what_stands_on_them(alone: Page, tmp_pa
     })""")
     assert found == [[[], "1", ["2"], "3"]] * 4
     assert alone.evaluate("getComputedStyle(document.querySelector('.sbx-space')).isolation") == "isolate"
+
+
+def test_an_answer_to_undo_does_not_close_what_was_opened_meanwhile(alone: Page, tmp_path: Path) -> None:
+    first = draw(alone, tmp_path, n=3)[0]
+    card(alone, 1).focus()
+    alone.keyboard.press("z")
+    request, = sent(alone)
+    alone.keyboard.press("o")
+    other = alone.get_by_role("combobox", name="Another label")
+    expect(other).to_be_focused()
+    alone.evaluate("([id, path]) => kernel.hear('msg:custom', { id, ok: true, path, count: 1, rows: [] })",
+                   [request["id"], first])
+    expect(alone.get_by_role("status").first).to_contain_text("taken back")
+    expect(other).to_be_focused()

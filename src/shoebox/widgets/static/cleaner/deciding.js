@@ -148,7 +148,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
       if (!path) return say(`There is nothing ${kind === "undo" ? "of yours to undo" : "to redo"}.`);
       if (count > 1) return say(`${counted(count, "picture", "pictures")}: ${past}.`);
       if (!grid.item(path)) return say(`The decision on ${path} is ${past}. The filters hide this picture.`);
-      grid.focus(path);
+      if (!grid.isTyping()) grid.focus(path);
       return say(`${fileName(path)}: ${past}.`);
     };
     try {

@@ -264,6 +264,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
 
   return {
     hasFocus,
+    isTyping: () => active()?.matches("input") ?? false, // beside the grid: its focus is not to be taken
     focus,
     get page() { return page; },
     get isUntouched() { return page === 0 && grid.scrollTop === 0 && !grid.matches(":hover"); },

@@ -144,7 +144,7 @@ def compare(page: Page, site: Path, names: list[str], bundle: Path, precision: s
     from shoebox import load_classifier, open_image
 
     classifier = load_classifier(bundle, precision="full" if precision == "full" else "int8",
-                                 threads=1)  # type: ignore[arg-type]
+                                 threads=1)
     shutil.copy(bundle / SETS[precision], site / SETS[precision])
     found: dict[str, Any] = {"open": page.evaluate("(name) => window.open_model(name)", SETS[precision]), "pixels": [],
                              "file": [], "labels": [0, 0], "ms": [], "ours": []}

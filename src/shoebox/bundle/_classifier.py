@@ -70,7 +70,7 @@ class Classifier:
         self.classes = manifest.classes
         self.threads = checked_threads(threads)
         self.precision = precision
-        self._turns = None if turns is None else Turns(turns, max(1, processors() // self.threads))
+        self._turn = nullcontext if turns is None else Turns(turns, max(1, processors() // self.threads)).taken
         self.least_px = manifest.preprocessing.least_px
         self._name = model_file(manifest, precision)
         self._session = open_session(Sealed(model) if isinstance(model, bytes) else model, self._name, self.threads)
@@ -210,7 +210,7 @@ class Classifier:
         """uint8 (N, H, W, 3) -> the model's outputs, checked: probabilities (N, K) before any temperature."""
         names = list(dict.fromkeys(["probabilities", *more, *(["features"] if self._novelty is not None else [])]))
         try:
-            with nullcontext() if self._turns is None else self._turns.taken():
+            with self._turn():
                 found = self._session.run(names, {"image": np.ascontiguousarray(pixels)})
         except Exception as error:  # onnxruntime raises a dozen classes of its own
             raise BundleError(f"The model {self.manifest.name!r} failed on a picture of {pixels.shape[2]} x "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import random
 import threading
 import time
 from collections.abc import Iterator
@@ -60,7 +60,8 @@ class Turns:
             _give_back(place)
 
     def _take(self) -> int | None:
-        order = random.sample(self._files, len(self._files))
+        first = os.getpid() % len(self._files)  # not all at the same one
+        order = self._files[first:] + self._files[:first]
         for file in order:
             if (place := _lock(file, fcntl.LOCK_NB)) is not None:
                 return place
@@ -79,7 +80,10 @@ class Turns:
             else:
                 _give_back(locked)
 
-        threading.Thread(target=stand, name="shoebox-turn", daemon=True).start()
+        try:
+            threading.Thread(target=stand, name="shoebox-turn", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            return None
         try:
             return place.result(_PATIENCE_S)
         except BaseException as error:  # an interrupt too
@@ -96,10 +100,9 @@ def _give_back(place: int | None) -> None:
     """Unlocked first: a process that was forked meanwhile has the file open too."""
     if place is None:
         return
-    try:
+    with contextlib.suppress(OSError):
         fcntl.flock(place, fcntl.LOCK_UN)
-    finally:
-        os.close(place)
+    os.close(place)
 
 
 def _lock(file: Path, how: int) -> int | None:

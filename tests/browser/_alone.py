@@ -60,16 +60,26 @@ FAKE = """
       this.set({ snapshot: { ...traits.snapshot, items, revision: traits.snapshot.revision + 1 } });
       return traits.snapshot.revision;
     },
+    held: null,          // the requests for later pages, where a test made this a list and not yet let them through
+    decided: new Set(),  // places of pictures that somebody decided before
+    letThrough() {
+      const requests = this.held;
+      this.held = null;
+      requests.forEach((request) => this.serve(request));
+    },
     /** A ranking of `total` pictures like the one that is drawn; every request to look is answered. */
     many(total, snapshot, classes, picture) {
       const like = snapshot.items[0], size = snapshot.page_size;
       const length = (number) => Math.max(0, Math.min(size, total - number * size));
       const page = (number) => Array.from({ length: length(number) }, (_, order) => {
         const index = number * size + order;
-        return { ...like, index, path: `cat/${index}.jpg`, image_id: `id-${index}` };
+        const decision = this.decided.has(index) ? "keep" : like.decision;
+        return { ...like, index, path: `cat/${index}.jpg`, image_id: `id-${index}`, decision };
       });
       const counts = { ...snapshot.counts, total, shown: total };
-      this.serve = ({ kind, id, page: number }) => {
+      this.serve = (request) => {
+        const { kind, id, page: number } = request;
+        if (this.held && number > 0) return this.held.push(request);
         const { snapshot: now } = traits, turned = { page: number, items: page(number), revision: now.revision + 1 };
         if (kind === "view") this.set({ snapshot: { ...now, ...turned } });
         const items = kind === "look" ? page(number) : [];

@@ -12,7 +12,7 @@
 import { createAhead } from "./cleaner/ahead.js";
 import { createChooser } from "./cleaner/chooser.js";
 import { createCloseLook } from "./cleaner/closelook.js";
-import { createDeciding } from "./cleaner/deciding.js";
+import { COMING, createDeciding } from "./cleaner/deciding.js";
 import { createDrawing, mount } from "./cleaner/drawing.js";
 import { createFrame, drawComparison, drawCounts, drawPager } from "./cleaner/frame.js";
 import { createGrid } from "./cleaner/grid.js";
@@ -29,6 +29,7 @@ import { createSelection } from "./cleaner/selection.js";
 const TRAITS = ["snapshot", "thumbnails", "planned", "result", "progress", "notice", "classes", "comparison", "ordering"];
 const WALKING = ["move", "edge", "next", "previous"];
 const STEPS = ["undo", "redo"]; // in the close look too
+const DECIDING = ["accept", "keep", "label", "remove", "unsure"];
 
 /** The card or close look that holds a node, as its path. @param {Element | null} node */
 const pathOf = (node) => /** @type {HTMLElement | null} */ (node?.closest(".sbx-card, .sbx-close-up") ?? null)?.dataset.path;
@@ -51,7 +52,7 @@ function render({ model, el }) {
   const { snapshot } = ahead;
   const turned = (/** @type {number} */ page) => drawPager(frame, snapshot(), page);
   const follow = (/** @type {number} */ page) => { ask("view", { page }).catch(() => {}); };
-  const grid = createGrid(root, frame.grid, { snapshot, thumbnails: () => model.get("thumbnails"), pictures }, local, ask, { turned, follow, settled: ahead.prepare }, signal);
+  const grid = createGrid(root, frame.grid, { snapshot, thumbnails: () => model.get("thumbnails"), pictures }, local, ask, { turned, follow, settled: ahead.prepare, arrived: () => { if (closeLook.isOpen) inside.follow(); } }, signal);
   const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
   const chooser = createChooser(root, () => model.get("classes"), signal);
   const closeLook = createCloseLook(root, (path) => (question.isOpen ? question.show() : grid.focus(path)), signal);
@@ -286,6 +287,7 @@ function render({ model, el }) {
     if (event.repeat && !WALKING.includes(wish.action)) return undefined; // a key that is held decides once
     wantFocus = grid.hasFocus() && ["next", "previous"].includes(wish.action);
     if (path === undefined || !(wish.action in onCard)) return anywhere[wish.action]?.({});
+    if (path === grid.waitsAfter && DECIDING.includes(wish.action)) return say(COMING); // meant for a picture not here yet
     onCard[wish.action](path, true, wish.label ?? event.key);
     if (closeLook.isOpen && wish.action !== "close_look" && wish.action !== "other") inside.follow();
     return undefined;

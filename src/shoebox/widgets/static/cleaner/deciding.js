@@ -12,6 +12,7 @@ import { WORDS, counted, fileName } from "./words.js";
 
 const MANY = 1_000; // paths in one request
 const MANY_TIMEOUT_MS = 20_000;
+export const COMING = "The next pictures are on their way.";
 
 /**
  * @param {{ask: ReturnType<typeof import("./line.js").createLine>, local: Local,
@@ -78,8 +79,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
     local.pending.set(path, wish);
     local.errors.delete(path);
     grid.drawDecisions();
-    const { pages } = snapshot();
-    const done = onward && !grid.focusNext(path) && grid.page + 1 < pages;
+    if (onward) grid.focusNext(path);
     const late = lateFor([path], `${fileName(path)} is`);
     try {
       let reply = await ask("decide", { path, seen, ...fieldsOf(wish) }, { late });
@@ -88,7 +88,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
       grid.renew(reply.rows ?? []);
       if (theirs !== null) grid.focus(path);
       if (reply.conflict) say(`${fileName(path)} is left as it is.`);
-      else say(`${fileName(path)}: ${inWords(wish)}.${done ? " This page is done: n for the next one." : ""}`);
+      else say(`${fileName(path)}: ${inWords(wish)}.${grid.waitsAfter === path ? ` ${COMING}` : ""}`);
     } catch (error) {
       if (local.pending.get(path) === wish) local.errors.set(path, `not saved: ${why(error)}`);
       complain(error, `${fileName(path)} is not saved`);

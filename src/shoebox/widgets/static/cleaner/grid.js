@@ -10,10 +10,10 @@
  *   selected: Set<string>}} Local decisions on their way to the kernel, those that did not arrive, and what is selected
  */
 
+import { createDeck } from "./deck.js";
 import { moved, nextOpen } from "./keys.js";
 import { GAP_PX, columnsOf, pageAt, pagesOf, scrollFor, visiblePlaces } from "./layout.js";
 import { createPages } from "./pages.js";
-import { createSpares } from "./spares.js";
 import { createStrips } from "./strips.js";
 import { viewOf } from "./views.js";
 import { undecided } from "./words.js";
@@ -28,20 +28,19 @@ const PAUSE_MS = 120; // on a window, before what is not seen in it is fetched: 
  *   pictures: ReturnType<typeof import("./pictures.js").createPictures>}} source
  * @param {Local} local
  * @param {(kind: string, fields?: Record<string, any>) => Promise<any>} ask
- * @param {{turned: (page: number) => void, follow: (page: number) => void, settled: () => void}} tell which page a
- *   person looks at: the frame at once, the kernel a little later; and when all that is near is here
+ * @param {{turned: (page: number) => void, follow: (page: number) => void, settled: () => void, arrived: () => void}} tell which
+ *   page a person looks at: the frame at once, the kernel a little later; when all that is near is here; and when the
+ *   picture is here that was waited for
  * @param {AbortSignal} signal
  */
-export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local, ask, { turned, follow, settled }, signal) {
+export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local, ask, { turned, follow, settled, arrived }, signal) {
   const space = grid.appendChild(document.createElement("div"));
   space.className = "sbx-space";
   space.setAttribute("role", "presentation");
   const came = (/** @type {number} */ one) => (visiblePages().includes(one) ? drawWindow() : pictures.open(pages.near()));
   const pages = createPages(ask, pictures, came, () => root.dataset.state === "ready" && settled(), signal);
   const strips = createStrips(ask, signal);
-  /** @type {Map<number, ReturnType<typeof import("./card.js").createCard>>} */
-  const cards = new Map(); // by the picture's place in the ranking
-  const spares = createSpares();
+  const deck = createDeck(pictures, local, () => active());
   let current = ""; // path of the card that has, or would get, the focus
   let place = 0; // and where it stands in the queue
   let page = 0; // that a person looks at
@@ -50,6 +49,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   let cell = 150;
   let row = 280;
   let wanted = -1; // place to focus as soon as its picture is here
+  let decided = ""; // the picture whose decision led there: then to the next one that is undecided
   let timer = 0;
   let resting = 0;
   let turn = 0;
@@ -62,7 +62,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   const hasFocus = () => grid.contains(active());
   const cardOf = (/** @type {string} */ path) => {
     const item = pages.item(pages.placeOf(path));
-    return item && cards.get(item.index);
+    return item && deck.card(item);
   };
 
   /** Width and height of a card decide where all of them stand. */
@@ -98,39 +98,22 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     const { revision } = snapshot();
     const items = shown.map((one) => ({ one, item: pages.item(one) }));
     const wished = new Set(items.map(({ item }) => item?.index));
-    dropCards([...cards].filter(([index]) => !wished.has(index)));
+    deck.leave((index) => !wished.has(index));
     items.forEach(({ one, item }, order) => {
       if (!item || !wished.delete(item.index)) return;
-      const thumbnail = pictures.has(item.image_id) ? item.image_id : "";
-      let card = cards.get(item.index);
-      if (card && (card.thumbnail !== thumbnail || card.card.dataset.path !== item.path)) card = dropCards([[item.index, card]]);
-      if (!card) cards.set(item.index, card = takeCard(item, thumbnail));
-      stand(card.row, one);
-      card.row.setAttribute("aria-rowindex", String(one + 1));
-      if (space.children[order] !== card.row) space.insertBefore(card.row, space.children[order] ?? null);
+      const { row: box } = deck.deal(item);
+      stand(box, one);
+      box.setAttribute("aria-rowindex", String(one + 1));
+      if (space.children[order] !== box) space.insertBefore(box, space.children[order] ?? null);
     });
-    if (items.some(({ item }) => item)) spares.clear();
+    if (items.some(({ item }) => item)) deck.clear();
     drawDecisions();
-    drawTabs();
+    deck.setTabs(current);
     // Never to the notebook, where the next key would mean something else
     if (had && !hasFocus()) (cardOf(current)?.card ?? grid).focus({ preventScroll: true });
-    if (shown.includes(wanted) && pages.item(wanted)) focus(/** @type {Item} */ (pages.item(wanted)).path);
+    if (shown.includes(wanted) && pages.item(wanted)) arrive(/** @type {Item} */ (pages.item(wanted)));
     pages.want(visiblePages());
     markReady(revision);
-  }
-
-  /** @param {Item} item @param {string} thumbnail */
-  function takeCard(item, thumbnail) {
-    const card = spares.take();
-    card.show(item, thumbnail);
-    pictures.paint(thumbnail, card.canvas);
-    return card;
-  }
-
-  /** @param {[number, ReturnType<typeof import("./card.js").createCard>][]} these @returns {undefined} */
-  function dropCards(these) {
-    these.forEach(([index]) => cards.delete(index));
-    spares.leave(these.map(([, card]) => card), cards.size > 0, active());
   }
 
   /** @param {HTMLElement} node @param {number} one */
@@ -141,13 +124,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   }
 
   function drawDecisions() {
-    for (const one of shown) {
-      const item = pages.item(one);
-      const card = item && cards.get(item.index);
-      if (!item || !card) continue;
-      card.update(item, { pending: local.pending.get(item.path), error: local.errors.get(item.path) });
-      card.mark(local.selected.has(item.path));
-    }
+    deck.update(shown.flatMap((one) => pages.item(one) ?? []));
   }
 
   /** The card that was current stays so; else the first undecided one of a new page, or the one that took its place. */
@@ -158,11 +135,6 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     else if (fresh) place = start + Math.max(0, now.items.findIndex(undecided));
     else place = Math.max(0, Math.min(place, count() - 1));
     current = pages.item(place)?.path ?? "";
-  }
-
-  /** Only the current card and its buttons are reached with Tab. */
-  function drawTabs() {
-    for (const { card, setTab } of cards.values()) setTab(card.dataset.path === current);
   }
 
   /** Tests and benchmarks read `data-state`: everything in the window is drawn. */
@@ -187,7 +159,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   function lookAround() {
     resting = 0;
     if (root.dataset.state !== "ready") return; // it begins anew when the window is drawn
-    strips.fill([...cards.values()]);
+    strips.fill(deck.all());
     pictures.open(pages.near());
     const last = snapshot().pages - 1;
     pages.want([...new Set([...visiblePages(), Math.min(page + 1, last), Math.max(page - 1, 0)])]);
@@ -200,30 +172,61 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     lookAgain();
   }
 
-  /** @param {string} path @param {boolean} [scroll] */
-  function focus(path, scroll = true) {
+  /** Give a picture the turn, and the focus too if it may `take` it. @param {string} path @param {boolean} [scroll] @param {boolean} [take] */
+  function focus(path, scroll = true, take = true) {
     const at = pages.placeOf(path);
     if (at < 0) return;
-    wanted = -1;
     note(path, at);
     if (scroll) scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(at / columns) }));
-    if (!shown.includes(at)) {
-      wanted = at;
-      return drawWindow();
-    }
+    if (!shown.includes(at)) drawWindow();
     const card = cardOf(path)?.card;
-    card?.focus({ preventScroll: true });
+    if (take) (card ?? grid).focus({ preventScroll: true });
     if (scroll) card?.scrollIntoView({ block: "nearest" });
-    return undefined;
   }
 
-  /** @param {string} path that has the focus now @param {number} at */
+  /** @param {string} path that has the turn now, and no other is waited for @param {number} at */
   function note(path, at) {
+    wanted = -1;
+    decided = "";
     current = path;
     place = at;
     const own = Math.floor(at / snapshot().page_size);
     if (own !== page) lookAt(own);
-    drawTabs();
+    deck.setTabs(current);
+  }
+
+  /** Go to a place whose picture is not here yet. @param {number} to @param {string} after the picture just decided */
+  function waitFor(to, after) {
+    place = wanted = to;
+    decided = after;
+    lookAt(Math.floor(to / snapshot().page_size));
+    scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(to / columns) }));
+    drawWindow();
+  }
+
+  /** What was waited for is here; who went elsewhere meanwhile is left there. @param {Item} item */
+  function arrive(item) {
+    if (decided && !isOpen(item)) focusNext(item.path, hasFocus(), decided);
+    else focus(item.path, true, hasFocus());
+    arrived();
+  }
+
+  /** @param {Item | undefined} item */
+  const isOpen = (item) => item !== undefined && undecided(item) && !local.pending.has(item.path);
+
+  /**
+   * To the next undecided picture, waiting for it where it is not here yet.
+   * @param {string} path @param {boolean} [take] @param {string} [after] which the person has just decided
+   */
+  function focusNext(path, take = true, after = path) {
+    const from = pages.placeOf(path);
+    const start = Math.floor(from / snapshot().page_size) * snapshot().page_size;
+    let next = from + 1;
+    while (pages.item(next) && !isOpen(pages.item(next))) next += 1;
+    if (from < 0) return;
+    if (next < count() && !pages.item(next)) return waitFor(next, after);
+    if (next >= count()) next = start + nextOpen(from - start, Array.from({ length: from - start + 1 }, (_, order) => isOpen(pages.item(start + order))));
+    focus(next < start ? path : /** @type {Item} */ (pages.item(next)).path, true, take);
   }
 
   /** @param {number} to the page that a person looks at */
@@ -250,7 +253,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     drawWindow();
   }, { signal, passive: true });
   const observer = new ResizeObserver(() => {
-    const top = seenFrom.height && cards.size ? Math.floor(seenFrom.top / row) * columns : 0;
+    const top = seenFrom.height && deck.size ? Math.floor(seenFrom.top / row) * columns : 0;
     measure();
     lookAgain();
     scrollTo(Math.floor((top || page * snapshot().page_size) / columns) * row);
@@ -266,6 +269,9 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     hasFocus,
     isTyping: () => active()?.matches("input") ?? false, // beside the grid: its focus is not to be taken
     focus,
+    focusNext,
+    /** Decided last, while the picture after it is on its way: keys now are meant for that one. */
+    get waitsAfter() { return decided; },
     get page() { return page; },
     get isUntouched() { return page === 0 && grid.scrollTop === 0 && !grid.matches(":hover"); },
     get currentPath() { return current; },
@@ -286,7 +292,11 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const had = hasFocus();
       const view = `${viewOf(now)} ${now.order}`;
       const fresh = view !== drawnView;
-      if (fresh) pages.clear();
+      if (fresh) {
+        pages.clear();
+        wanted = -1;
+        decided = "";
+      }
       pages.take(now, thumbnails());
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
       measure();
@@ -325,26 +335,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const to = key === "Home" ? 0 : key === "End" ? last : moved(key, place, count(), columns);
       const item = pages.item(to);
       if (item) return focus(item.path);
-      place = wanted = to;
-      lookAt(Math.floor(to / snapshot().page_size));
-      scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(to / columns) }));
-      return drawWindow();
-    },
-
-    /** To the next undecided picture that is here; false when there is none. @param {string} path */
-    focusNext(path) {
-      const from = pages.placeOf(path);
-      const start = Math.floor(from / snapshot().page_size) * snapshot().page_size;
-      const open = (/** @type {number} */ one) => {
-        const item = pages.item(one);
-        return item !== undefined && undecided(item) && !local.pending.has(item.path);
-      };
-      let next = from + 1;
-      while (pages.item(next) && !open(next)) next += 1;
-      if (!pages.item(next)) next = start + nextOpen(from - start, Array.from({ length: from - start + 1 }, (_, order) => open(start + order)));
-      if (next < start) return focus(path) ?? false;
-      focus(/** @type {Item} */ (pages.item(next)).path);
-      return true;
+      return waitFor(to, "");
     },
   };
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import unicodedata
@@ -144,3 +145,18 @@ def test_a_fresh_process_loads_and_predicts_without_the_studio(bundle, tmp_path)
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code, str(bundle), str(path)], capture_output=True,
                          text=True, check=False, cwd=tmp_path)
     assert (ran.stdout, ran.stderr) == ("red []\n", "")
+
+
+@pytest.mark.parametrize(("own", "seen"), [(None, "4"), ("9", "9")])
+def test_numpys_threads_sleep_when_loading_imports_it_and_nothing_of_that_stays(bundle, tmp_path, own, seen):
+    code = ("import os, sys\n"
+            "seen = []\n"
+            "sys.addaudithook(lambda event, args: seen.append(os.environ.get('OPENBLAS_THREAD_TIMEOUT'))\n"
+            "                 if event == 'import' and args[0] == 'numpy' else None)\n"
+            "import shoebox\n"
+            "shoebox.load_classifier(sys.argv[1])\n"
+            "print(seen[0], os.environ.get('OPENBLAS_THREAD_TIMEOUT'))\n")
+    environment = {**os.environ, **({} if own is None else {"OPENBLAS_THREAD_TIMEOUT": own})}
+    ran = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=True,
+                         cwd=tmp_path, env=environment)
+    assert ran.stdout == f"{seen} {own}\n"

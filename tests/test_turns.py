@@ -173,6 +173,7 @@ def test_visitors_of_one_server_take_turns(tmp_path: Path) -> None:
         family = psutil.Process(server.process.pid).children(recursive=True)
         kernel = next(process for process in family if page.kernel_id in " ".join(process.cmdline()))
         folder = Path(kernel.environ()["SHOEBOX_TURNS"])
+        assert kernel.environ()["OPENBLAS_THREAD_TIMEOUT"] == "4", "nobody spins who has nothing to do"
 
         async def ask(line: Line, number: str) -> dict[str, object]:
             request = {"kind": "picture", "id": number, "name": "a.jpg"}

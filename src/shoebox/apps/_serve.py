@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from shoebox.apps._places import Places, plan_places
+from shoebox.bundle._turns import BLAS_ASLEEP
 from shoebox.errors import BundleError, ServeError
 from shoebox.widgets._log import LOG_VARIABLE
 from shoebox.widgets._texts import LANGUAGES, texts_of
@@ -232,8 +233,8 @@ def _at_hand(model: str | os.PathLike[str] | None, sha256: str | None) -> str | 
 
 
 def _environment(model: str | os.PathLike[str] | None) -> dict[str, str]:
-    search = [str(TEMPLATES), os.environ.get("JUPYTER_PATH", "")]
-    environment = {**os.environ, "JUPYTER_PATH": os.pathsep.join(filter(None, search)), LOG_VARIABLE: "json"}
+    search = os.pathsep.join(filter(None, [str(TEMPLATES), os.environ.get("JUPYTER_PATH", "")]))
+    environment = {**BLAS_ASLEEP, **os.environ, "JUPYTER_PATH": search, LOG_VARIABLE: "json"}
     if model is not None:
         from shoebox.bundle import inspect  # only here: a notebook that brings its own model needs no bundle
 

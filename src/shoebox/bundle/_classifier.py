@@ -38,8 +38,9 @@ class Classifier:
     ----------
     manifest : Manifest
         What the bundle says of itself.
-    model : Sealed or bytes
-        `model.onnx`, or another precision of it, checked against the manifest.
+    session : onnxruntime.InferenceSession or bytes
+        Of `model.onnx`, or another precision of it, that was checked against the manifest, opened for as many
+        `threads`; or its bytes.
     novelty : bytes, optional
         `novelty.npz`, when the manifest tells of one.
     threads : int, optional
@@ -63,7 +64,7 @@ class Classifier:
         At what fraction a JPEG is decoded, as in training: see `shoebox.open_image`.
     """
 
-    def __init__(self, manifest: Manifest, model: Sealed | bytes, *, novelty: bytes | None = None,
+    def __init__(self, manifest: Manifest, session: Any, *, novelty: bytes | None = None,
                  threads: int | None = None, precision: str = "full",
                  turns: str | os.PathLike[str] | None = None) -> None:
         self.manifest = manifest
@@ -73,7 +74,8 @@ class Classifier:
         self._turn = nullcontext if turns is None else Turns(turns, max(1, processors() // self.threads)).taken
         self.least_px = manifest.preprocessing.least_px
         self._name = model_file(manifest, precision)
-        self._session = open_session(Sealed(model) if isinstance(model, bytes) else model, self._name, self.threads)
+        self._session = (open_session(Sealed(session), self._name, self.threads) if isinstance(session, bytes)
+                         else session)
         self._outputs = check_signature(self._session, self._name, len(self.classes))
         self._novelty = self._read_novelty(novelty)
         self._shapes = can_shape(manifest)

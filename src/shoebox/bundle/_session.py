@@ -34,10 +34,10 @@ def checked_threads(threads: int | None) -> int:
 
 def open_session(model: Sealed, name: str, threads: int) -> Any:
     """A session for `model`, whose SHA-256 was checked and which is closed; `name` is how sentences call it."""
-    import onnxruntime
-
     with model.view() as view:
         refuse_external_data(view, name)
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

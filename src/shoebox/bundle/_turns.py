@@ -15,7 +15,11 @@ try:
 except ImportError:  # Windows: its locks are asked for once a second, which is worse than none
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Turns", "processors"]
+__all__ = ["BLAS_ASLEEP", "Turns", "processors"]
+
+# The environment in which numpy's OpenBLAS, which reads it when it is loaded, has threads that wait sleep after 2 ** 4
+# ticks of the processor; left to itself it has them spin, from numpy's import on, on processors that others need.
+BLAS_ASLEEP = {"OPENBLAS_THREAD_TIMEOUT": "4"}
 
 _PATIENCE_S = 5.0  # beyond which whoever has the place is taken to be stuck
 _DISTRUST_S = 60.0  # and for how long nobody waits then

@@ -135,7 +135,7 @@ def make_bundle(folder: Path) -> Path:
         ds = shoebox.Dataset(folder / "pictures")
         learn = shoebox.vision_learner(shoebox.dataloaders(ds), resnet18, pretrained=False)
         with learn.no_bar():
-            learn.fit_one_cycle(1, 1e-4)  # less sure than a longer training makes it, so that differences can be seen
+            learn.fit_one_cycle(1, 1e-4)  # less sure than larger steps make it, so that differences can be seen
         shoebox.export(learn, ds, folder / "bundle", name="bench", int8=True)
     return folder / "bundle"
 

@@ -148,7 +148,7 @@ def test_a_fresh_process_loads_and_predicts_without_the_studio(bundle, tmp_path)
 
 
 @pytest.mark.parametrize(("own", "seen"), [(None, "4"), ("9", "9")])
-def test_numpys_threads_sleep_when_loading_imports_it_and_nothing_of_that_stays(bundle, tmp_path, own, seen):
+def test_numpys_threads_sleep_when_loading_imports_it_and_the_environment_stays_as_it_was(bundle, tmp_path, own, seen):
     code = ("import os, sys\n"
             "seen = []\n"
             "sys.addaudithook(lambda event, args: seen.append(os.environ.get('OPENBLAS_THREAD_TIMEOUT'))\n"

@@ -62,6 +62,7 @@ FAKE = """
     },
     held: null,          // the requests for later pages, where a test made this a list and not yet let them through
     decided: new Set(),  // places of pictures that somebody decided before
+    replies: {},         // what is answered to requests of a kind, in place of a yes
     letThrough() {
       const requests = this.held;
       this.held = null;
@@ -70,9 +71,8 @@ FAKE = """
     /** A ranking of `total` pictures like the one that is drawn; every request to look is answered. */
     many(total, snapshot, classes, picture) {
       const like = snapshot.items[0], size = snapshot.page_size;
-      const length = (number) => Math.max(0, Math.min(size, total - number * size));
-      const page = (number) => Array.from({ length: length(number) }, (_, order) => {
-        const index = number * size + order;
+      let queue = Array.from({ length: total }, (_, index) => index);
+      const page = (number) => queue.slice(number * size, (number + 1) * size).map((index) => {
         const decision = this.decided.has(index) ? "keep" : like.decision;
         return { ...like, index, path: `cat/${index}.jpg`, image_id: `id-${index}`, decision };
       });
@@ -83,8 +83,14 @@ FAKE = """
         const { snapshot: now } = traits, turned = { page: number, items: page(number), revision: now.revision + 1 };
         if (kind === "view") this.set({ snapshot: { ...now, ...turned } });
         const items = kind === "look" ? page(number) : [];
-        queueMicrotask(() => this.hear("msg:custom", { id, ok: true, page: number, queue: snapshot.queue, items },
-                                       items.map(() => new DataView(picture.buffer))));
+        const reply = { id, ok: true, page: number, queue: snapshot.queue, items, ...this.replies[kind] };
+        queueMicrotask(() => this.hear("msg:custom", reply, items.map(() => new DataView(picture.buffer))));
+      };
+      /** A picture leaves the queue, as a decided one leaves that of undecided ones. */
+      this.drop = (path) => {
+        queue = queue.filter((index) => path !== `cat/${index}.jpg`);
+        const { snapshot: now } = traits, left = { ...now.counts, shown: queue.length };
+        this.set({ snapshot: { ...now, counts: left, items: page(now.page), revision: now.revision + 1 } });
       };
       this.draw({ ...snapshot, counts, items: page(0), pages: Math.ceil(total / size) }, classes, picture);
     },

@@ -114,54 +114,6 @@ def test_keys_walk_through_ten_thousand_pictures_and_the_focus_is_never_lost(alo
     expect(card(alone, 25)).to_be_focused()
 
 
-def to_the_last_of_a_page(page: Page) -> None:
-    card(page, 1).focus()
-    for _ in range(23):
-        page.keyboard.press("ArrowRight")
-    expect(card(page, 24)).to_be_focused()
-
-
-@pytest.mark.parametrize(("decided", "to"), [([], 25), ([24, 25], 27)])
-def test_at_the_end_of_a_page_the_focus_goes_on_as_soon_as_the_next_one_is_here(
-        alone: Page, tmp_path: Path, decided: list[int], to: int) -> None:
-    alone.evaluate("(places) => { kernel.held = []; kernel.decided = new Set(places); }", decided)
-    draw(alone, tmp_path, n=23, many=10_000)
-    to_the_last_of_a_page(alone)
-    alone.keyboard.press("k")
-    alone.keyboard.press("d")  # pressed for the next picture: not one more decision on the last one
-    assert [(wish["path"], wish["decision"]) for wish in sent(alone) if wish["kind"] == "decide"] == [
-        ("cat/23.jpg", "keep")]
-    expect(alone.get_by_role("status").first).to_contain_text("The next pictures are on their way.")
-    alone.evaluate("kernel.letThrough()")
-    expect(card(alone, to)).to_be_focused()
-
-
-def test_the_close_look_goes_on_too_as_soon_as_the_next_page_is_here(alone: Page, tmp_path: Path) -> None:
-    alone.evaluate("kernel.held = []")
-    draw(alone, tmp_path, n=23, many=10_000)
-    to_the_last_of_a_page(alone)
-    for key in ("f", "k", "d"):
-        alone.keyboard.press(key)
-    assert [wish["path"] for wish in sent(alone) if wish["kind"] == "decide"] == ["cat/23.jpg"]
-    alone.evaluate("kernel.letThrough()")
-    expect(alone.locator(".sbx-close-up")).to_have_attribute("data-path", "cat/24.jpg")
-    alone.keyboard.press("d")
-    assert [wish["path"] for wish in sent(alone) if wish["kind"] == "decide"] == ["cat/23.jpg", "cat/24.jpg"]
-
-
-def test_who_went_elsewhere_meanwhile_is_not_fetched_back(alone: Page, tmp_path: Path) -> None:
-    alone.evaluate("kernel.held = []")
-    draw(alone, tmp_path, n=23, many=10_000)
-    to_the_last_of_a_page(alone)
-    alone.keyboard.press("k")
-    alone.get_by_label("Show").focus()
-    alone.evaluate("kernel.letThrough()")
-    expect(card(alone, 25)).to_be_visible()
-    expect(alone.get_by_label("Show")).to_be_focused()
-    alone.keyboard.press("Escape")
-    expect(card(alone, 25)).to_be_focused()
-
-
 def test_before_and_after_a_retraining_are_shown_with_intervals(alone: Page, tmp_path: Path) -> None:
     draw(alone, tmp_path)
     told = {"n": 120, "before": [.9, .84, .94], "after": [.95, .9, .98], "fixed": 7, "broken": 1, "sentence": ""}

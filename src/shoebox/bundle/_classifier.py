@@ -46,7 +46,7 @@ class Classifier:
     threads : int, optional
         Threads of one prediction; as many as there are processors, at most 4, unless given.
     precision : str
-        What `model` is.
+        Of the model.
     turns : path, optional
         As in `load_classifier`.
 

@@ -18,7 +18,8 @@ except ImportError:  # Windows: its locks are asked for once a second, which is 
 __all__ = ["BLAS_ASLEEP", "Turns", "processors"]
 
 # The environment in which numpy's OpenBLAS, which reads it when it is loaded, has threads that wait sleep after 2 ** 4
-# ticks of the processor; left to itself it has them spin, from numpy's import on, on processors that others need.
+# ticks of the processor; left to itself it has them spin for longer, at first when numpy is imported, on processors
+# that others need.
 BLAS_ASLEEP = {"OPENBLAS_THREAD_TIMEOUT": "4"}
 
 _PATIENCE_S = 5.0  # beyond which whoever has the place is taken to be stuck

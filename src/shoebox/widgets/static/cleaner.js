@@ -52,7 +52,7 @@ function render({ model, el }) {
   const { snapshot } = ahead;
   const turned = (/** @type {number} */ page) => drawPager(frame, snapshot(), page);
   const follow = (/** @type {number} */ page) => { ask("view", { page }).catch(() => {}); };
-  const grid = createGrid(root, frame.grid, { snapshot, thumbnails: () => model.get("thumbnails"), pictures }, local, ask, { turned, follow, settled: ahead.prepare, arrived: () => { if (closeLook.isOpen) inside.follow(); } }, signal);
+  const grid = createGrid(root, frame.grid, { snapshot, thumbnails: () => model.get("thumbnails"), pictures }, local, ask, { turned, follow, settled: ahead.prepare, arrived }, signal);
   const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
   const chooser = createChooser(root, () => model.get("classes"), signal);
   const closeLook = createCloseLook(root, (path) => (question.isOpen ? question.show() : grid.focus(path)), signal);
@@ -78,6 +78,17 @@ function render({ model, el }) {
     frame.live.dataset.kind = kind;
     frame.alarm.textContent = kind === "error" ? sentence : "";
   }
+
+  /** The picture that was waited for is here. */
+  function arrived() {
+    const said = frame.live.textContent ?? "";
+    if (said.endsWith(COMING)) say(said.slice(0, -COMING.length).trimEnd());
+    if (closeLook.isOpen && !question.isOpen) inside.follow();
+  }
+
+  /** A key now is meant for a picture that is not here yet. @param {string | undefined} path where it is pressed */
+  const isForTheNext = (path) => grid.isWaiting
+    && (path === undefined ? grid.hasFocus() : path === grid.currentPath && !local.errors.has(path));
 
   function draw() {
     grid.draw(wantFocus); // first: it asks for sizes, which is dear after other changes
@@ -281,13 +292,14 @@ function render({ model, el }) {
     const path = pathOf(target);
     const pressing = [" ", "Enter"].includes(event.key) && target.closest("button, summary") !== null;
     if (pressing || (target.matches("select, input") && wish.action !== "back")) return event.stopPropagation();
-    if (wish.action in onCard ? path === undefined : closeLook.isOpen && !STEPS.includes(wish.action)) return undefined;
+    const early = DECIDING.includes(wish.action) && isForTheNext(path);
+    if (!early && (wish.action in onCard ? path === undefined : closeLook.isOpen && !STEPS.includes(wish.action))) return undefined;
     event.preventDefault();
     event.stopPropagation();
+    if (early) return say(COMING);
     if (event.repeat && !WALKING.includes(wish.action)) return undefined; // a key that is held decides once
     wantFocus = grid.hasFocus() && ["next", "previous"].includes(wish.action);
     if (path === undefined || !(wish.action in onCard)) return anywhere[wish.action]?.({});
-    if (path === grid.waitsAfter && DECIDING.includes(wish.action)) return say(COMING); // meant for a picture not here yet
     onCard[wish.action](path, true, wish.label ?? event.key);
     if (closeLook.isOpen && wish.action !== "close_look" && wish.action !== "other") inside.follow();
     return undefined;

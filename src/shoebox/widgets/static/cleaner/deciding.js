@@ -79,7 +79,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
     local.pending.set(path, wish);
     local.errors.delete(path);
     grid.drawDecisions();
-    if (onward) grid.focusNext(path);
+    const done = onward && !grid.focusNext(path) && grid.page + 1 < snapshot().pages;
     const late = lateFor([path], `${fileName(path)} is`);
     try {
       let reply = await ask("decide", { path, seen, ...fieldsOf(wish) }, { late });
@@ -88,7 +88,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
       grid.renew(reply.rows ?? []);
       if (theirs !== null) grid.focus(path);
       if (reply.conflict) say(`${fileName(path)} is left as it is.`);
-      else say(`${fileName(path)}: ${inWords(wish)}.${grid.waitsAfter === path ? ` ${COMING}` : ""}`);
+      else say(`${fileName(path)}: ${inWords(wish)}.${grid.isWaiting ? ` ${COMING}` : done ? " This page is done: n for the next one." : ""}`);
     } catch (error) {
       if (local.pending.get(path) === wish) local.errors.set(path, `not saved: ${why(error)}`);
       complain(error, `${fileName(path)} is not saved`);

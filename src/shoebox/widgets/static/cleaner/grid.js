@@ -49,7 +49,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   let cell = 150;
   let row = 280;
   let wanted = -1; // place to focus as soon as its picture is here
-  let decided = ""; // the picture whose decision led there: then to the next one that is undecided
+  let left = 0; // how many come from there on: what is decided may leave the queue, and all others move up
+  let decided = ""; // the picture whose decision led there: then on to the next undecided one, as from that picture
   let timer = 0;
   let resting = 0;
   let turn = 0;
@@ -60,6 +61,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   const count = () => snapshot().counts.shown;
   const active = () => /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
   const hasFocus = () => grid.contains(active());
+  const waitAt = (/** @type {number} */ to, /** @type {string} */ after) => { [wanted, left, decided] = [to, count() - to, after]; };
+  const stopWaiting = () => waitAt(-1, "");
   const cardOf = (/** @type {string} */ path) => {
     const item = pages.item(pages.placeOf(path));
     return item && deck.card(item);
@@ -186,8 +189,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
 
   /** @param {string} path that has the turn now, and no other is waited for @param {number} at */
   function note(path, at) {
-    wanted = -1;
-    decided = "";
+    stopWaiting();
     current = path;
     place = at;
     const own = Math.floor(at / snapshot().page_size);
@@ -197,8 +199,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
 
   /** Go to a place whose picture is not here yet. @param {number} to @param {string} after the picture just decided */
   function waitFor(to, after) {
-    place = wanted = to;
-    decided = after;
+    place = to;
+    waitAt(to, after);
     lookAt(Math.floor(to / snapshot().page_size));
     scrollTo(scrollFor({ ...seenFrom, row, line: Math.floor(to / columns) }));
     drawWindow();
@@ -206,8 +208,9 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
 
   /** What was waited for is here; who went elsewhere meanwhile is left there. @param {Item} item */
   function arrive(item) {
-    if (decided && !isOpen(item)) focusNext(item.path, hasFocus(), decided);
-    else focus(item.path, true, hasFocus());
+    const after = decided;
+    if (pages.placeOf(after) >= 0) focusNext(after, hasFocus(), false);
+    else focus(item.path, hasFocus(), hasFocus());
     arrived();
   }
 
@@ -215,18 +218,22 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   const isOpen = (item) => item !== undefined && undecided(item) && !local.pending.has(item.path);
 
   /**
-   * To the next undecided picture, waiting for it where it is not here yet.
-   * @param {string} path @param {boolean} [take] @param {string} [after] which the person has just decided
+   * To the next undecided picture, also on the next page, which may have to come first. False when there is none.
+   * @param {string} path @param {boolean} [take] the focus and the window @param {boolean} [wait]
    */
-  function focusNext(path, take = true, after = path) {
+  function focusNext(path, take = true, wait = true) {
     const from = pages.placeOf(path);
-    const start = Math.floor(from / snapshot().page_size) * snapshot().page_size;
+    const { page_size: size } = snapshot();
+    const start = Math.floor(from / size) * size;
     let next = from + 1;
     while (pages.item(next) && !isOpen(pages.item(next))) next += 1;
-    if (from < 0) return;
-    if (next < count() && !pages.item(next)) return waitFor(next, after);
-    if (next >= count()) next = start + nextOpen(from - start, Array.from({ length: from - start + 1 }, (_, order) => isOpen(pages.item(start + order))));
-    focus(next < start ? path : /** @type {Item} */ (pages.item(next)).path, true, take);
+    if (wait && from >= 0 && next === start + size && next < count() && !pages.item(next)) {
+      waitFor(next, path);
+      return true;
+    }
+    if (!pages.item(next)) next = start + nextOpen(from - start, Array.from({ length: from - start + 1 }, (_, order) => isOpen(pages.item(start + order))));
+    focus(next < start ? path : /** @type {Item} */ (pages.item(next)).path, take, take);
+    return next >= start;
   }
 
   /** @param {number} to the page that a person looks at */
@@ -247,6 +254,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     const before = seenFrom.top;
     lookAgain();
     if (seenFrom.top === before) return; // a scroll of our own, drawn already
+    if (wanted >= 0) place = Math.max(0, pages.placeOf(current));
+    stopWaiting();
     resting = clearTimeout(resting) ?? 0;
     const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size: snapshot().page_size });
     if (now !== page) lookAt(now);
@@ -270,8 +279,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     isTyping: () => active()?.matches("input") ?? false, // beside the grid: its focus is not to be taken
     focus,
     focusNext,
-    /** Decided last, while the picture after it is on its way: keys now are meant for that one. */
-    get waitsAfter() { return decided; },
+    /** The next picture is on its way: keys on the current one are meant for that. */
+    get isWaiting() { return wanted >= 0; },
     get page() { return page; },
     get isUntouched() { return page === 0 && grid.scrollTop === 0 && !grid.matches(":hover"); },
     get currentPath() { return current; },
@@ -292,12 +301,11 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const had = hasFocus();
       const view = `${viewOf(now)} ${now.order}`;
       const fresh = view !== drawnView;
-      if (fresh) {
-        pages.clear();
-        wanted = -1;
-        decided = "";
-      }
+      if (fresh) pages.clear();
       pages.take(now, thumbnails());
+      if (fresh) stopWaiting();
+      if (wanted >= 0) wanted = Math.max(-1, count() - left);
+      if (wanted >= 0 && pages.placeOf(current) < 0) place = wanted;
       root.classList.toggle("sbx-with-strips", root.classList.contains("sbx-with-strips") || now.items.some((item) => item.evidence.length > 0));
       measure();
       lookAgain();
@@ -313,6 +321,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
 
     /** Turn to a page: its first row comes to the top. @param {number} to @param {boolean} keepFocus */
     turnTo(to, keepFocus) {
+      stopWaiting();
       const { page_size: size } = snapshot();
       const start = to * size;
       page = to;
@@ -323,7 +332,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
       const first = items.findIndex((item) => item && undecided(item));
       place = start + Math.max(0, first);
       current = pages.item(place)?.path ?? "";
-      if (keepFocus && !current) wanted = place; // as soon as it is here
+      if (keepFocus && !current) waitAt(place, ""); // until it is here
       drawWindow();
       if (keepFocus && current) focus(current, false);
       return items.some(Boolean);

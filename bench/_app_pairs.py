@@ -119,7 +119,7 @@ class Theirs:
 def run(models: Models, *, quick: bool) -> tuple[str, str]:
     """Take turns; each visit has a kernel of its own, none is heated up beforehand."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides find their bytecode, as after an install
-    rounds = 2 if quick else 11
+    rounds = 2 if quick else 15
     rows: dict[str, list[dict[str, float]]] = {"ours": [], "theirs": []}
     small = write_notebook(models.folder / "small", SMALL.format(model=str(models.bundle)))
     for name in ("a", "b", "c"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shoebox.apps._alarm import ALARM_AT
 from shoebox.apps._watch import name_of
+from shoebox.data._figures import new_figure
 
 if TYPE_CHECKING:
     from shoebox.apps._watch import Watch
@@ -23,9 +24,7 @@ def plot(seen: Watch, classes: Sequence[str] | None = None) -> Any:
     """A matplotlib figure: answers by class, their mean probability, "none of these" and time to the answer over the
     days, the alarm's sum over the pictures. A day without a value is a gap.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 10), layout="constrained")
+    figure = new_figure(9, 10)
     answers, probability, none, times, alarm = figure.subplots(5, 1)
     dates = [day.date for day in seen.days]
     below = [0] * len(dates)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shoebox.data import Predictions
+from shoebox.data._figures import new_figure
 from shoebox.errors import PredictionsError
 from shoebox.evaluation._metrics import accuracy_interval, confusion_matrix, most_confused
 
@@ -62,11 +63,9 @@ class Evaluation:
 
     def plot_confusion(self) -> Figure:
         """The confusion matrix as a figure."""
-        from matplotlib.figure import Figure
-
         names = [_plain(name) for name in self.predictions.classes]
         side = 2.5 + 0.4 * len(names) + 0.09 * max(map(len, names))
-        figure = Figure(figsize=(side, side), layout="constrained")
+        figure = new_figure(side, side)
         axes = figure.subplots()
         axes.imshow(self.confusion, cmap="Blues")
         axes.set_xticks(range(len(names)), names, rotation=90, parse_math=False)
@@ -82,13 +81,12 @@ class Evaluation:
         """The pictures of `top_losses` as a figure."""
         import io
 
-        from matplotlib.figure import Figure
         from matplotlib.image import imread
 
         losses = self.top_losses(max(1, n))
         columns = min(len(losses), 5)
         rows = -(-len(losses) // columns)
-        figure = Figure(figsize=(2.2 * columns, 2.6 * rows), layout="constrained")
+        figure = new_figure(2.2 * columns, 2.6 * rows)
         for axes, item in zip(np.atleast_1d(figure.subplots(rows, columns)).flat, losses, strict=False):
             path, given, predicted, probability = item
             axes.imshow(imread(io.BytesIO(self.thumbnail(path)), format="jpeg"))

@@ -142,7 +142,7 @@ class TestMany:
         assert done["decided"] == 7 and {d.label for d in ds.decisions.values()} == {"grizzly"}
         assert ask(cleaner, "undo")["count"] == 7 and ds.decisions == {}
         assert ask(cleaner, "redo")["count"] == 7 and len(ds.decisions) == 7
-        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "count": 0, "rows": [],
+        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "seq": 0, "count": 0, "rows": [],
                                                      "buffers": [], "revision": cleaner.snapshot["revision"]}
 
     def test_further_parts_belong_to_the_same_step(self, cleaner, ds):
@@ -237,11 +237,12 @@ class TestApplied:
         cleaner.undo()
         assert cleaner.notice == ""
 
-    def test_an_apply_that_this_notebook_has_not_seen_is_not_offered(self, cleaner, fresh):
+    def test_an_apply_elsewhere_is_taken_back_only_once_it_was_shown(self, cleaner, fresh):
         fresh.decide(paths(fresh)[0], "remove")
         fresh.apply()
+        assert not ask(cleaner, "undo_apply")["ok"]
         ask(cleaner, "plan")
-        assert cleaner.planned["last_apply"] is None and not ask(cleaner, "undo_apply")["ok"]
+        assert cleaner.planned["last_apply"][1] == 1 and ask(cleaner, "undo_apply")["ok"]
 
     def test_without_an_apply_nothing_is_offered(self, cleaner):
         ask(cleaner, "plan")

@@ -28,6 +28,14 @@ TURN_ROUND = """
     kernel.hear("msg:custom", { id, ok: true, revision: snapshot.revision + 1 });
 }
 """
+SAME_PLACES = """
+() => {
+  const { snapshot } = kernel.traits;
+  const items = snapshot.items.map((item) => ({ ...item, reason: "the final word", suggested_probability: 0.42 }));
+  kernel.set({ ordering: {}, snapshot: { ...snapshot, items, page: 0, order: snapshot.order + 1,
+    queue: snapshot.queue + 1, revision: snapshot.revision + 1 } });
+}
+"""
 SLOWLY = """
 import time, pathlib
 import shoebox
@@ -92,6 +100,18 @@ class TestAlone:
         expect(alone.locator(".sbx-status")).to_have_text(re.compile("new order"))
         expect(show_button(alone)).to_be_hidden()
         assert not alone.evaluate("document.querySelector('.sbx-cleaner').contains(document.activeElement)")
+
+    def test_a_picture_that_keeps_its_place_says_what_the_new_order_says_of_it(self, alone: Page, tmp_path: Path) -> None:
+        before = draw(alone, tmp_path)
+        card(alone, 3).focus()
+        alone.evaluate("window.cards = [...document.querySelectorAll('.sbx-card')]")
+        alone.evaluate(SAME_PLACES)
+        assert order(alone) == before
+        reasons = alone.locator(".sbx-card .sbx-reason")
+        expect(reasons).to_have_text(["the final word"] * len(before))
+        expect(card(alone, 3)).to_be_focused()
+        assert alone.evaluate("cards.every((one, place) => one === document.querySelectorAll('.sbx-card')[place])"), (
+            "the same cards: none had to be drawn anew")
 
     def test_who_is_in_the_middle_of_a_page_keeps_it_until_they_ask(self, alone: Page, tmp_path: Path) -> None:
         before = draw(alone, tmp_path)

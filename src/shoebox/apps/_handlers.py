@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_server.services.kernels.connection.base import deserialize_binary_message, deserialize_msg_from_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
@@ -31,9 +31,10 @@ class Page(TornadoVoilaHandler):
     """The notebook. When all places are taken, a page that asks again by itself."""
 
     async def get(self, path: str | None = None) -> None:
-        """Refuse before anything is started; anything but the page is only sent on to the files, of which none is."""
-        if not path:
-            self.kernel_manager.check_room()
+        """Refuse before anything is started. There is nothing but the page; Voila would send others on to its files."""
+        if path:
+            raise HTTPError(404)
+        await self.kernel_manager.wait_for_room()
         await super().get(path)
 
     async def get_generator(self, path: str | None = None) -> AsyncIterator[str]:
@@ -62,6 +63,10 @@ class Line(VoilaKernelWebsocketHandler):
         """Without delay: else every answer waits some 40 ms for the acknowledgement of the message before it."""
         self.set_nodelay(True)
         await super().open(kernel_id)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """The number alone: no person reads it, and Jupyter's page for it needs files that Voila has not."""
+        self.finish()
 
     def write_message(self, message: Any, binary: bool = False) -> Any:
         """As tornado's; what does not reach a page that has just gone is no error that anybody has to read of."""

@@ -6,6 +6,7 @@ of a page that nobody ever opened.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ __all__ = ["FULL", "CappedKernelManager", "PromptClient", "PromptKernelManager"]
 FULL = "Too many visitors just now. Please try again in a minute."
 
 
+_LOOK_S = 0.05
 _KERNEL_ARGUMENTS = ("--IPKernelApp.log_level=40", "--HistoryManager.enabled=False")  # nobody types
 
 
@@ -71,6 +73,8 @@ class CappedKernelManager(AsyncMappingKernelManager):
     arrive_s = Float(45.0, config=True, help="How long a page may take until its line to the kernel stands.")
     away_s = Float(300.0, config=True, help="How long a line may be cut, as a phone does when its camera is opened.")
 
+    reload_s = Float(3.0, config=True, help="How long a page waits for a place before it is refused.")
+
     def __init__(self, **kwargs: Any) -> None:
         self._arriving: set[str] = set()
         self._met: set[str] = set()
@@ -89,6 +93,13 @@ class CappedKernelManager(AsyncMappingKernelManager):
         """Refuse with status 503 when everybody's place is taken."""
         if self.visitors() >= self.max_visitors:
             raise HTTPError(503, reason=FULL)
+
+    async def wait_for_room(self) -> None:
+        """As `check_room`, after a while: the page of whoever reloads it comes before their kernel has ended."""
+        end = time.monotonic() + self.reload_s
+        while self.visitors() >= self.max_visitors and time.monotonic() < end:
+            await asyncio.sleep(_LOOK_S)
+        self.check_room()
 
     async def start_kernel(self, **kwargs: Any) -> str:
         """Start a kernel, for a visitor only if there is room. Its own chatter stays out of the log."""

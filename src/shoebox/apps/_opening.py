@@ -59,7 +59,8 @@ class Opening:
     def start(self) -> None:
         """Begin, and return at once."""
         log_to_the_server()  # nothing else may be there yet that sees to it
-        Thread(target=self._run, name="shoebox-opening", daemon=True).start()
+        # No daemon: a program that ends while onnxruntime is imported in a thread is aborted
+        Thread(target=self._run, name="shoebox-opening").start()
 
     def when_failed(self, tell: Callable[[str], None]) -> None:
         """Call `tell(sentence)`, now or later and in any thread, if the classifier cannot be opened."""

@@ -236,9 +236,9 @@ def _environment(model: str | os.PathLike[str] | None) -> dict[str, str]:
     search = os.pathsep.join(filter(None, [str(TEMPLATES), os.environ.get("JUPYTER_PATH", "")]))
     environment = {**BLAS_ASLEEP, **os.environ, "JUPYTER_PATH": search, LOG_VARIABLE: "json"}
     if model is not None:
-        from shoebox.bundle import inspect  # only here: a notebook that brings its own model needs no bundle
+        from shoebox.bundle._load import check_files  # only here: a notebook that brings its own model needs no bundle
 
-        inspect(model)
+        check_files(model)
         environment[MODEL_VARIABLE] = str(Path(model).resolve())
         environment.pop(SHA256_VARIABLE, None)  # a folder has none
     return environment

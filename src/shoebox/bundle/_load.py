@@ -20,7 +20,7 @@ from shoebox.errors import BundleError
 if TYPE_CHECKING:
     from shoebox.bundle._classifier import Classifier
 
-__all__ = ["load_classifier", "located", "model_file"]
+__all__ = ["check_files", "load_classifier", "located", "model_file"]
 
 
 def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
@@ -60,17 +60,28 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
     manifest = read_manifest(folder)
     model, threads = model_file(manifest, precision), checked_threads(threads)
     novelty = manifest.novelty.file if manifest.novelty is not None else None
-    preparing = Thread(target=_prepare, daemon=True)
+    preparing = Thread(target=_prepare)
     preparing.start()
-    for name, record in manifest.files.items():
-        if name not in (model, novelty):
-            check_file(folder, name, record)
-    numbers = None if novelty is None else read_checked(folder, novelty, manifest.files[novelty])
-    session = open_session(seal_checked(folder, model, manifest.files[model]), model, threads)
-    preparing.join()
+    try:
+        for name, record in manifest.files.items():
+            if name not in (model, novelty):
+                check_file(folder, name, record)
+        numbers = None if novelty is None else read_checked(folder, novelty, manifest.files[novelty])
+        session = open_session(seal_checked(folder, model, manifest.files[model]), model, threads)
+    finally:
+        preparing.join()  # a program that ends while onnxruntime is imported is aborted
     from shoebox.bundle._classifier import Classifier
 
     return Classifier(manifest, session, novelty=numbers, threads=threads, precision=precision, turns=turns)
+
+
+def check_files(path: str | os.PathLike[str]) -> Manifest:
+    """What a bundle says of itself; `BundleError` when one of its files is missing or not as exported."""
+    folder = bundle_folder(path)
+    manifest = read_manifest(folder)
+    for name, record in manifest.files.items():
+        check_file(folder, name, record)
+    return manifest
 
 
 def _prepare() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from shoebox.review._summary import PlanSummary, left_out_words, summarise
 from shoebox.types import DecisionKind, Issue
 
 __all__ = ["Review"]
+
+Moved = TypeVar("Moved")
 
 
 class Review:
@@ -120,6 +122,15 @@ class Review:
                     self._stands[path] = decision
             moved, self._read = number > self._read, number
             return moved
+
+    def look_again(self) -> bool:
+        """Take in the files that an apply, or an undo, elsewhere has moved; False when there was none."""
+        with self._lock:
+            if not self._ds.moved_elsewhere:
+                return False
+            self._move(self._ds.scan)
+            self.catch_up()
+            return True
 
     def standing(self, kind: DecisionKind) -> list[tuple[int, str | None]]:
         """(place in `fns`, new label) of the pictures decided so, as long as the file is there."""
@@ -312,7 +323,7 @@ class Review:
         self._gone_mask |= gone_of(self._columns, lost)
         return bool(lost)
 
-    def _move(self, run: Callable[[], ApplyResult], *, back: bool = False) -> ApplyResult:
+    def _move(self, run: Callable[[], Moved], *, back: bool = False) -> Moved:
         with self._lock:
             outside = self._gone - self._applied
             standing = {path: (decision.seq, decision.kind != "keep") for path, decision in self._stands.items()}

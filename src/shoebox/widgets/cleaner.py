@@ -110,9 +110,7 @@ class Cleaner(anywidget.AnyWidget):
                 later.stop()
             raise
         self._ordering = Ordering(self._review, later, self._show_ordering)
-        self._estimate = estimate
-        self._revision = 0
-        self._told_at = 0.0
+        self._estimate, self._revision, self._told_at = estimate, 0, 0.0
         self._lock = threading.RLock()
         super().__init__(classes=list(self._review.classes),
                          comparison=None if comparison is None else compared(comparison))
@@ -238,10 +236,13 @@ class Cleaner(anywidget.AnyWidget):
         return {"sentence": str(self._estimate(problems, places, scores))}
 
     def _catch_up(self) -> None:
-        """Show what was decided elsewhere."""
+        """Show what was decided and moved elsewhere."""
         with self._lock:
-            if self._review.catch_up():
+            moved = self._review.look_again()
+            if self._review.catch_up() or moved:
                 self._refresh()
+            if moved:  # to undo what was shown would take back another apply by now
+                self.result, self.planned = None, self.planned and self._review.plan()[1].as_json()
 
     def _move(self, run: Callable[[], ApplyResult]) -> ApplyResult:
         with self._lock:
@@ -296,8 +297,8 @@ class Cleaner(anywidget.AnyWidget):
             return decisions
 
     def _stepped(self, decisions: Sequence[Decision]) -> Reply:
-        return self._reply(path=decisions[0].path if decisions else None, count=len(decisions),
-                           rows=self._rows(decisions))
+        path, seq = (decisions[0].path, decisions[0].seq) if decisions else (None, 0)
+        return self._reply(path=path, seq=seq, count=len(decisions), rows=self._rows(decisions))
 
     def _on_watch(self, request: Request) -> Reply:
         if self._watch is not None:
@@ -320,6 +321,7 @@ class Cleaner(anywidget.AnyWidget):
         return self._reply()
 
     def _on_plan(self, request: Request) -> Reply:
+        self._catch_up()
         self.planned = self._review.plan()[1].as_json()
         return self._reply()
 

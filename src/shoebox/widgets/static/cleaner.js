@@ -14,7 +14,7 @@ import { createChooser } from "./cleaner/chooser.js";
 import { createCloseLook } from "./cleaner/closelook.js";
 import { COMING, createDeciding } from "./cleaner/deciding.js";
 import { createDrawing, mount } from "./cleaner/drawing.js";
-import { createFrame, drawComparison, drawCounts, drawPager } from "./cleaner/frame.js";
+import { createFrame, drawComparison, drawCounts, drawPager, uncover } from "./cleaner/frame.js";
 import { createGrid } from "./cleaner/grid.js";
 import { createInside } from "./cleaner/inside.js";
 import { accepted, chosen, wishOf } from "./cleaner/keys.js";
@@ -56,7 +56,7 @@ function render({ model, el }) {
   const panel = createPanel(frame.panel, frame.help, frame.overview, model, () => grid.focusCurrent());
   const chooser = createChooser(root, () => model.get("classes"), signal);
   const closeLook = createCloseLook(root, (path) => (question.isOpen ? question.show() : grid.focus(path)), signal);
-  const selection = createSelection(local, () => grid.drawDecisions());
+  const selection = createSelection(local, () => grid.drawDecisions(), () => grid.focusCurrent(false));
   const question = createQuestion((box) => (closeLook.isOpen ? closeLook.take(box) : frame.grid.before(box)), signal);
   const presence = createPresence(root, frame.who, ask, signal);
   const isUntouched = () => grid.isUntouched && !root.contains(/** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement)
@@ -91,7 +91,7 @@ function render({ model, el }) {
     && (path === undefined ? grid.hasFocus() : path === grid.currentPath && !local.errors.has(path));
 
   function draw() {
-    grid.draw(wantFocus); // first: it asks for sizes, which is dear after other changes
+    grid.draw(uncover(frame, snapshot()) || wantFocus); // first: it asks for sizes, which is dear after other changes
     wantFocus = false;
     drawCounts(frame, snapshot(), model.get("classes"));
     drawComparison(frame, model.get("comparison"));

@@ -75,6 +75,8 @@ export function createCard() {
   /** @type {string[]} */
   let evidence = [];
   let shown = "";
+  let said = "";
+  let saidOf = /** @type {Item | null} */ (null);
   let tabindex = "";
   /** @param {boolean} current */
   function setTab(current) {
@@ -93,6 +95,7 @@ export function createCard() {
     /** Another picture, whose thumbnail is painted by whoever has it. @param {Item} item @param {string} thumbnail its id; empty when there is none */
     show(item, thumbnail) {
       shown = "";
+      [said, saidOf] = [ranked(item), item];
       this.thumbnail = thumbnail;
       evidence = item.evidence;
       card.dataset.path = item.path;
@@ -111,6 +114,13 @@ export function createCard() {
       strip.hidden = evidence.length === 0;
       rename(keep, `Keep ${item.given} (k)`);
       rename(accept, `Accept ${item.suggestion} (Enter)`);
+    },
+    /** Whether all that stands on it, but for the decision, is what is known of this picture now. @param {Item} item */
+    says(item) {
+      if (item === saidOf) return true;
+      if (ranked(item) !== said) return false;
+      saidOf = item;
+      return true;
     },
     /** @param {boolean} selected */
     mark(selected) {
@@ -151,6 +161,10 @@ export function createCard() {
     },
   };
 }
+
+/** What a ranking says of a picture. @param {Item} item */
+const ranked = (item) => JSON.stringify([item.given, item.given_probability, item.suggestion, item.suggested_probability,
+                                         item.reason, item.side, item.kinds, item.evidence]);
 
 /** Side and kinds, behind the place. @param {HTMLElement} tags @param {Item} item */
 function showTags(tags, item) {

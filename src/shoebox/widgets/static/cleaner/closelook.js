@@ -5,7 +5,7 @@
  * @typedef {import("./words.js").Item} Item
  */
 
-import { agrees, button, element, fileName, icon, number, percent, words } from "./words.js";
+import { agrees, button, element, fileName, icon, moment, number, percent, words } from "./words.js";
 
 const ACTIONS = /** @type {const} */ ([["keep", "Keep (k)"], ["accept", "Accept the suggestion (Enter)"], ["remove", "Remove (d)"], ["unsure", "Unsure (u)"]]);
 
@@ -139,7 +139,7 @@ function history(entries) {
   const list = element("ol");
   for (const entry of entries) {
     const line = element("li");
-    line.append(element("time", "", entry.at.slice(0, 16).replace("T", " "), { datetime: entry.at }), words(" "),
+    line.append(element("time", "", moment(entry.at), { datetime: entry.at }), words(" "),
                 element("bdi", "", entry.who), words(": "), element("bdi", "", entry.label ?? entry.kind),
                 words(entry.undone ? " (taken back)" : entry.applied ? " (applied)" : ""));
     list.append(line);

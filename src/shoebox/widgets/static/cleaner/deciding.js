@@ -141,7 +141,7 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
     const nothing = kind === "undo" ? "Nothing was undone" : "Nothing was redone";
     const slow = () => say(`${nothing} yet: ${SILENT}. It may be busy: this page goes on waiting.`, "error");
     /** @param {any} reply */
-    const show = ({ path, count, rows = [] }) => {
+    const show = ({ path, seq, count, rows = [] }) => {
       grid.renew(rows);
       grid.drawDecisions();
       drawing.now();
@@ -149,7 +149,8 @@ export function createDeciding({ ask, local, grid, snapshot, selection, question
       if (count > 1) return say(`${counted(count, "picture", "pictures")}: ${past}.`);
       if (!grid.item(path)) return say(`The decision on ${path} is ${past}. The filters hide this picture.`);
       if (!grid.isTyping()) grid.focus(path);
-      return say(`${fileName(path)}: ${past}.`);
+      const after = rows.find((/** @type {any} */ row) => row.seq > seq); // somebody has put theirs in its place
+      return say(`${fileName(path)}: ${past}.${after ? ` What ${after.who} has decided since stands.` : ""}`);
     };
     try {
       const late = (/** @type {any} */ reply) => { if (reply.ok) show(reply); };

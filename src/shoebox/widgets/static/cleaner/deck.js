@@ -34,9 +34,10 @@ export function createDeck(pictures, local, active) {
     deal(item) {
       const thumbnail = pictures.has(item.image_id) ? item.image_id : "";
       const had = cards.get(item.index);
-      if (had && had.thumbnail === thumbnail && had.card.dataset.path === item.path) return had;
-      if (had) leave((index) => index === item.index);
-      const card = spares.take();
+      const same = had?.card.dataset.path === item.path ? had : undefined;
+      if (same?.thumbnail === thumbnail && same.says(item)) return same;
+      if (had && !same) leave((index) => index === item.index);
+      const card = same ?? spares.take(); // another order may say other things of the same picture at the same place
       cards.set(item.index, card);
       card.show(item, thumbnail);
       pictures.paint(thumbnail, card.canvas);

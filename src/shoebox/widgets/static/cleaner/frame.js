@@ -73,7 +73,7 @@ export function createFrame() {
   const alarm = element("p", "sbx-alarm", "", { "aria-hidden": "true" }); // the status line again, where it is seen
   const panel = element("div", "sbx-panel", "", { tabindex: "-1" });
   const grid = element("div", "sbx-grid", "", { role: "grid", "aria-label": "Pictures, most suspicious first", "aria-colcount": "1", "aria-multiselectable": "true", tabindex: "-1" });
-  const empty = element("p", "sbx-empty");
+  const empty = element("p", "sbx-empty", "", { tabindex: "-1" }); // takes the focus from the grid: the keys go on
   const foot = element("nav", "sbx-foot", "", { "aria-label": "Pages" });
   const previous = button("previous", "Previous page (p)", [icon("previous"), words("Previous")]);
   const place = element("span", "sbx-page");
@@ -148,6 +148,20 @@ export function drawCounts(frame, snapshot, classes) {
   setOptions(frame.status, [{ value: "all", text: "All" }, { value: "undecided", text: "Undecided" }, { value: "decided", text: "Decided" }], snapshot.status);
 }
 
+/** @param {HTMLElement} node */
+const focused = (node) => node.contains(/** @type {Document | ShadowRoot} */ (node.getRootNode()).activeElement);
+
+/**
+ * Before pictures are drawn again where there were none: the grid is there to be measured. True when the focus is to
+ * come back to it.
+ * @param {ReturnType<typeof createFrame>} frame @param {Snapshot} snapshot
+ */
+export function uncover(frame, { counts }) {
+  if (counts.shown === 0 || !frame.grid.hidden) return false;
+  frame.grid.hidden = false;
+  return focused(frame.empty);
+}
+
 /**
  * @param {ReturnType<typeof createFrame>} frame
  * @param {Snapshot} snapshot
@@ -159,8 +173,10 @@ export function drawPager(frame, snapshot, page) {
   frame.previous.toggleAttribute("disabled", page === 0);
   frame.next.toggleAttribute("disabled", page + 1 >= pages);
   frame.grid.setAttribute("aria-rowcount", String(counts.shown));
+  const leave = counts.shown === 0 && focused(frame.grid);
   frame.grid.hidden = counts.shown === 0;
   frame.empty.hidden = counts.shown > 0;
+  if (leave) frame.empty.focus({ preventScroll: true });
   if (counts.shown === 0) {
     frame.empty.textContent = counts.total === 0 ? "There is nothing to review."
       : snapshot.status === "undecided" ? "Everything here is decided. Show “All” to look at it again, or apply."

@@ -7,7 +7,7 @@
  */
 
 import { KEYS, keyName, labelKeys } from "./keys.js";
-import { button, counted, element, icon, labelled, number, words } from "./words.js";
+import { button, counted, element, icon, labelled, moment, number, words } from "./words.js";
 
 /** @param {string[]} classes */
 export function createHelp(classes) {
@@ -59,9 +59,6 @@ export function createPlan(planned, progress) {
   box.append(buttons);
   return box;
 }
-
-/** A time in UTC as this place writes it. @param {string} at */
-const moment = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 /** @param {Planned["classes"]} classes */
 function createChanges(classes) {

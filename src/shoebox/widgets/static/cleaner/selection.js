@@ -7,8 +7,12 @@
 
 import { button, counted, element, icon, words } from "./words.js";
 
-/** The bar, empty and hidden until something is selected. @param {Local} local @param {() => void} changed */
-export function createSelection(local, changed) {
+/**
+ * The bar, empty and hidden until something is selected.
+ * @param {Local} local @param {() => void} changed
+ * @param {() => void} leave gives the focus to a picture: with a button that vanishes it would go to the notebook
+ */
+export function createSelection(local, changed, leave) {
   const bar = element("div", "sbx-selection", "", { role: "toolbar", "aria-label": "Selected pictures" });
   const count = element("strong", "sbx-selected-count", "", { "aria-live": "polite" });
   bar.append(
@@ -25,7 +29,9 @@ export function createSelection(local, changed) {
   let seenUpTo = /** @type {number | null} */ (null);
 
   function draw() {
+    const had = bar.contains(/** @type {Document | ShadowRoot} */ (bar.getRootNode()).activeElement);
     bar.hidden = local.selected.size === 0;
+    if (had && bar.hidden) leave();
     count.textContent = `${counted(local.selected.size, "picture", "pictures")} selected`;
     changed();
   }

@@ -142,3 +142,6 @@ export const agrees = (item) => item.suggestion === "" || item.suggestion === it
 
 /** @param {Item} item */
 export const undecided = (item) => item.decision === null || item.stale;
+
+/** A time in UTC as this place writes it. @param {string} at */
+export const moment = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });

@@ -19,6 +19,12 @@ const HEAT_OPACITY = 0.7;
 export const isNone = (answer) => answer.none;
 
 /**
+ * That it is none of the classes, or that it is not sure to be any, in the words of the answer's heading.
+ * @param {Answer} answer @param {Record<string, string>} texts
+ */
+export const noneWords = (answer, texts) => (answer.known === false ? texts.none_of_these : texts.set_empty);
+
+/**
  * The picture, and a button that lays over it where the network looked.
  * @param {Result} result
  * @param {Record<string, string>} texts
@@ -95,7 +101,7 @@ function whyNone(answer, texts) {
 function createVerdictWords(answer, texts) {
   const share = percent(answer.probability, texts);
   if (isNone(answer)) {
-    return [element("h2", "sbx-label", answer.known === false ? texts.none_of_these : texts.set_empty),
+    return [element("h2", "sbx-label", noneWords(answer, texts)),
             element("p", "sbx-number", fill(texts.none_nearest, { label: answer.label, percent: share })),
             ...(answer.known === false ? [element("p", "sbx-note", whyNone(answer, texts))] : [])];
   }

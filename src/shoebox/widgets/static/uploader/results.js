@@ -5,7 +5,7 @@
  * @typedef {import("./answer.js").Result} Result
  */
 
-import { createFigure, createWords, isNone } from "./answer.js";
+import { createFigure, createWords, isNone, noneWords } from "./answer.js";
 import { createTable } from "./table.js";
 import { asksPersons, createVerdict } from "./verdict.js";
 import { element, fill, percent } from "./words.js";
@@ -78,7 +78,7 @@ export function createResults(root, button, about, texts, speak, sentenceOf, ann
       if (total > 1) return fill(texts.done_several, { done: String(done.length), total: String(total) });
       const answer = done[0]?.answer;
       if (!answer || answer.hidden) return texts.done_hidden;
-      if (isNone(answer)) return texts.done_none;
+      if (isNone(answer)) return answer.known === false ? texts.done_none : noneWords(answer, texts);
       return fill(texts.done, { label: answer.label, percent: percent(answer.probability, texts) });
     },
   };

@@ -1,7 +1,7 @@
 // @ts-check
 /** Several pictures: a table to choose from, and the same as CSV. */
 
-import { isNone } from "./answer.js";
+import { isNone, noneWords } from "./answer.js";
 import { element, percent } from "./words.js";
 
 /** @typedef {import("./answer.js").Result} Result */
@@ -16,8 +16,12 @@ function cell(value) {
 /** @param {Result} result @param {Record<string, string>} texts */
 function answerOf({ answer, sentence }, texts) {
   if (!answer) return sentence;
-  return isNone(answer) ? texts.none_short : answer.label;
+  if (!isNone(answer)) return answer.label;
+  return answer.known === false ? texts.none_short : noneWords(answer, texts);
 }
+
+/** Of the label that is named: none, where none is. @param {Result} result */
+const probabilityOf = ({ answer }) => (answer && !answer.hidden && !isNone(answer) ? answer.probability : undefined);
 
 /**
  * The results as CSV, with a mark at its beginning by which spreadsheets know its letters.
@@ -28,7 +32,7 @@ function answerOf({ answer, sentence }, texts) {
 export function toCsv(results, model, texts) {
   const head = [texts.column_file, texts.column_answer, texts.column_probability, texts.column_model,
                 texts.column_date];
-  const rows = results.map((result) => [result.name, answerOf(result, texts), result.answer?.probability?.toFixed(4),
+  const rows = results.map((result) => [result.name, answerOf(result, texts), probabilityOf(result)?.toFixed(4),
                                         model?.name, model?.date]);
   return "\ufeff" + [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
@@ -74,8 +78,9 @@ function createRow(result, texts, choose) {
     row.append(file, element("td", "sbx-fault", answerOf(result, texts), { colspan: "2" })); // a sentence needs room
     return row;
   }
+  const probability = probabilityOf(result);
   row.append(file, element("td", "", answer.hidden ? "…" : answerOf(result, texts)),
-             element("td", "sbx-share", answer.hidden ? "" : percent(answer.probability, texts)));
+             element("td", "sbx-share", probability === undefined ? "" : percent(probability, texts)));
   return row;
 }
 

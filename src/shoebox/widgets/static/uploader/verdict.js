@@ -144,7 +144,8 @@ export function createForget(texts, speak, sentenceOf, announce) {
   const details = element("details", "sbx-classes");
   const form = element("form", "sbx-forget");
   const input = element("input", "sbx-choice", "", { "aria-label": texts.forget_number, required: "", maxlength: "40",
-                                                     placeholder: texts.forget_number, autocomplete: "off" });
+                                                     placeholder: texts.forget_number, autocomplete: "off",
+                                                     autocapitalize: "none", spellcheck: "false" });
   const reply = createReply(announce);
   form.append(input, element("button", "sbx-quiet-button", texts.delete, { type: "submit" }), reply.node);
   form.onsubmit = async (event) => {

@@ -15,6 +15,8 @@ const ACCEPT = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/avif";
 export function addHeading(about, texts, root) {
   const title = inLanguage(about.title, texts);
   const intro = inLanguage(about.intro, texts);
+  const named = title || document.querySelector("h1")?.textContent?.trim();
+  if (named && document.body.dataset.voila) document.title = named;
   if (!title && !intro) return;
   const header = element("header", "sbx-header");
   if (title) header.append(element("h1", "sbx-title", title));

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +249,15 @@ def test_the_way_to_convert_a_pickle_is_named_wherever_one_is_given(tmp_path, mo
     for sentence in said:
         assert "shoebox convert export.pkl DATA MODEL" in sentence and "runs whatever code" in sentence
     assert not marker.exists()
+
+
+def test_a_refusal_leaves_no_import_behind_that_would_abort_the_program(bundle):
+    """onnxruntime is imported in a thread: a program that ended meanwhile was aborted, about once in ten."""
+    (bundle / "model.onnx").write_bytes(b"not a model")
+    source = ("import sys, threading\nfrom shoebox.bundle import load_classifier\n"
+              "from shoebox.errors import BundleError\n"
+              "assert 'onnxruntime' not in sys.modules\n"
+              "try:\n    load_classifier(sys.argv[1])\nexcept BundleError:\n"
+              "    print(threading.active_count(), 'onnxruntime' in sys.modules)\n")
+    done = subprocess.run([sys.executable, "-c", source, str(bundle)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 True\n", "")

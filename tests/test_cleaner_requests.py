@@ -142,8 +142,9 @@ class TestMany:
         assert done["decided"] == 7 and {d.label for d in ds.decisions.values()} == {"grizzly"}
         assert ask(cleaner, "undo")["count"] == 7 and ds.decisions == {}
         assert ask(cleaner, "redo")["count"] == 7 and len(ds.decisions) == 7
-        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "seq": 0, "count": 0, "rows": [],
-                                                     "buffers": [], "revision": cleaner.snapshot["revision"]}
+        assert ask(cleaner, "redo") | {"id": ""} == {"id": "", "ok": True, "path": None, "seq": 0, "count": 0,
+                                                     "rows": [], "buffers": [],
+                                                     "revision": cleaner.snapshot["revision"]}
 
     def test_further_parts_belong_to_the_same_step(self, cleaner, ds):
         for part, step in ((paths(cleaner)[:5], False), (paths(cleaner)[5:9], True)):

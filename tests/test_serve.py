@@ -12,7 +12,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -25,6 +25,7 @@ from shoebox.apps._serve import CSP, TEMPLATES, serve, settings
 from shoebox.errors import BundleError, ServeError
 from shoebox.widgets._texts import LANGUAGES, texts_of
 from tests._line import in_a_thread
+from tests._models import tiny_bundle
 from tests.browser._servers import Server, free_port, http_status, start_voila, wait_until
 
 SENTENCE = "a sentence from the kernel"
@@ -155,6 +156,19 @@ def test_a_broken_bundle_is_refused_before_anything_starts(tmp_path: Path) -> No
     (tmp_path / "model" / "manifest.json").write_text("{}")
     with pytest.raises(BundleError):
         serve(write_notebook(tmp_path), model=tmp_path / "model")
+
+
+@pytest.mark.parametrize(("spoil", "words"), [
+    (lambda file: file.unlink(), r"model\.onnx is missing"),
+    (lambda file: file.write_bytes(file.read_bytes() + b"x"), r"model\.onnx has .* bytes"),
+    (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"x"), r"model\.onnx"),
+], ids=["missing", "longer", "changed"])
+def test_a_bundle_with_a_file_that_is_not_as_exported_is_refused_before_anything_starts(
+        tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle")
+    spoil(bundle / "model.onnx")
+    with pytest.raises(BundleError, match=words):
+        serve(write_notebook(tmp_path), model=bundle)
 
 
 def test_a_taken_port_is_a_sentence_and_no_other_port_is_taken(tmp_path: Path) -> None:

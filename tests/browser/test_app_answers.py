@@ -122,6 +122,28 @@ def test_what_is_plausible_is_named_and_nothing_plausible_is_said(page: Card) ->
     expect(page.answer).to_contain_text("Any of these is plausible: red, green.")
     page.choose(plain("black"))
     expect(page.answer.get_by_role("heading")).to_have_text("Not sure it is any of these.")
+    expect(page.status).to_have_text("Not sure it is any of these.")
+
+
+def test_none_of_these_stands_beside_no_probability_of_another_answer(page: Card) -> None:
+    page.choose_several({"a.jpg": plain("red"), "strange.jpg": plain((120, 118, 119)), "dark.jpg": plain("black")})
+    page.expect_state("done")
+    rows = page.page.get_by_role("row")
+    expect(rows.nth(2).get_by_role("cell")).to_have_text(["strange.jpg", "none of these", ""])
+    expect(rows.nth(3).get_by_role("cell")).to_have_text(["dark.jpg", "Not sure it is any of these.", ""])
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="Save as CSV").click()
+    table = list(csv.reader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
+    assert [row[1:3] for row in table[2:]] == [["none of these", ""], ["Not sure it is any of these.", ""]]
+    assert float(table[1][2]) > 0.9
+
+
+def test_the_tab_has_the_title_of_the_page_in_the_readers_language(visitors: Callable[..., Visitor],
+                                                                   explaining: Server) -> None:
+    for locale, title in (("en", "Which colour?"), ("ru", "Какой цвет?")):
+        page = visitors(locale=locale).page
+        Card(page).open(explaining.url)
+        expect(page).to_have_title(title)
 
 
 def test_where_it_looked_can_be_laid_over_the_picture_and_taken_away(page: Card) -> None:

@@ -8,9 +8,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from _app import BLUE, NOTEBOOK, Card, kernel_id, kernel_process, plain
 from _servers import Server, Visitor, http_status, start_voila, wait_until
 from playwright.sync_api import expect
+
+from shoebox.widgets._texts import texts_of
 
 # --- what happens to servers --------------------------------------------------------------------------------------
 
@@ -68,6 +71,34 @@ def test_who_comes_when_it_is_full_reads_a_friendly_page(visitors: Callable[...,
         first.page.close(run_before_unload=True)
         wait_until(lambda: http_status(f"{server.url}api/kernels/{kernel}") == 404, "the first visitor is gone")
         Card(second.page).open(server.url)
+
+
+@pytest.mark.parametrize("preheat", [0, 1])
+def test_who_reloads_a_full_house_is_no_further_visitor(visitor: Visitor, bundle: Path, tmp_path: Path,
+                                                        preheat: int) -> None:
+    visitor.expect_trouble = True  # the old page's line is cut off
+    with start_voila(NOTEBOOK, tmp_path, model=bundle, max_visitors=1, preheat=preheat) as server:
+        card = Card(visitor.page).open(server.url)
+        for _ in range(2):
+            before = kernel_id(card.page)
+            response = visitor.page.reload(wait_until="commit")
+            assert response is not None and response.status == 200
+            card.expect_state("ready")
+            assert kernel_id(card.page) != before
+        card.choose(plain("red")).expect_answer("red")
+        visitor.page.close()
+
+
+def test_a_wrong_address_says_so_in_the_readers_language(visitors: Callable[..., Visitor], bundle: Path,
+                                                         tmp_path: Path) -> None:
+    with start_voila(NOTEBOOK, tmp_path, model=bundle, preheat=0) as server:
+        for locale, words in (("ru", texts_of("ru")["nothing_title"]), ("en", "There is nothing here")):
+            visitor = visitors(locale=locale)
+            visitor.expect_trouble = True  # the browser notes the status itself
+            response = visitor.page.goto(server.url + "an/other.ipynb?x=1")
+            assert response is not None and response.status == 404
+            expect(visitor.page.get_by_role("heading")).to_have_text(words)
+            expect(visitor.page).to_have_title(words)
 
 
 def test_without_kernels_made_ready_beforehand_the_page_comes_too(visitor: Visitor, bundle: Path,

@@ -11,10 +11,10 @@ import pytest
 from _cleaner import card, ready, save_predictions
 from _servers import Server, Visitor, start_voila
 from playwright.sync_api import Page, expect
-
-from shoebox.data import Dataset
 from tests._pictures import folders
 from tests.test_serve import write_notebook
+
+from shoebox.data import Dataset
 
 INSIDE = "() => document.querySelector('.sbx-cleaner').contains(document.activeElement)"
 

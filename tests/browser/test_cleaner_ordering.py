@@ -101,7 +101,7 @@ class TestAlone:
         expect(show_button(alone)).to_be_hidden()
         assert not alone.evaluate("document.querySelector('.sbx-cleaner').contains(document.activeElement)")
 
-    def test_a_picture_that_keeps_its_place_says_what_the_new_order_says_of_it(self, alone: Page, tmp_path: Path) -> None:
+    def test_a_picture_that_keeps_its_place_says_what_the_new_order_says(self, alone: Page, tmp_path: Path) -> None:
         before = draw(alone, tmp_path)
         card(alone, 3).focus()
         alone.evaluate("window.cards = [...document.querySelectorAll('.sbx-card')]")

@@ -25,6 +25,7 @@ _CONTROL = "jupyter.widget.control"  # the only channel that a page opens by its
 _MAX_OPENED = 20
 _MAX_PARTS = 200
 _RETRY_S = 20
+_LEAVING = "sbx-leaving"  # for seconds, the kernel of a page that its visitor leaves or reloads
 
 
 class Page(TornadoVoilaHandler):
@@ -34,7 +35,7 @@ class Page(TornadoVoilaHandler):
         """Refuse before anything is started. There is nothing but the page; Voila would send others on to its files."""
         if path:
             raise HTTPError(404)
-        await self.kernel_manager.wait_for_room()
+        await self.kernel_manager.make_room(self.get_cookie(_LEAVING, ""))
         await super().get(path)
 
     async def get_generator(self, path: str | None = None) -> AsyncIterator[str]:

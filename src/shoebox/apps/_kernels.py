@@ -6,7 +6,6 @@ of a page that nobody ever opened.
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -23,7 +22,6 @@ __all__ = ["FULL", "CappedKernelManager", "PromptClient", "PromptKernelManager"]
 FULL = "Too many visitors just now. Please try again in a minute."
 
 
-_LOOK_S = 0.05
 _KERNEL_ARGUMENTS = ("--IPKernelApp.log_level=40", "--HistoryManager.enabled=False")  # nobody types
 
 
@@ -73,7 +71,6 @@ class CappedKernelManager(AsyncMappingKernelManager):
     arrive_s = Float(45.0, config=True, help="How long a page may take until its line to the kernel stands.")
     away_s = Float(300.0, config=True, help="How long a line may be cut, as a phone does when its camera is opened.")
 
-    reload_s = Float(3.0, config=True, help="How long a page waits for a place before it is refused.")
 
     def __init__(self, **kwargs: Any) -> None:
         self._arriving: set[str] = set()
@@ -94,11 +91,10 @@ class CappedKernelManager(AsyncMappingKernelManager):
         if self.visitors() >= self.max_visitors:
             raise HTTPError(503, reason=FULL)
 
-    async def wait_for_room(self) -> None:
-        """As `check_room`, after a while: the page of whoever reloads it comes before their kernel has ended."""
-        end = time.monotonic() + self.reload_s
-        while self.visitors() >= self.max_visitors and time.monotonic() < end:
-            await asyncio.sleep(_LOOK_S)
+    async def make_room(self, leaving: str) -> None:
+        """As `check_room`, after the kernel `leaving` has ended: who reloads their page is no further visitor."""
+        if self.visitors() >= self.max_visitors and leaving in self._visiting():
+            await self._end(leaving)
         self.check_room()
 
     async def start_kernel(self, **kwargs: Any) -> str:

@@ -189,6 +189,11 @@
     show(/** @type {ReturnType<typeof createModel>} */ (models.get(id)), el);
   }
 
+  // A page that is reloaded goes only when the new one comes, which in a full house would find no place.
+  window.addEventListener("beforeunload", () => {
+    document.cookie = `sbx-leaving=${encodeURIComponent(kernelId)}; max-age=10; path=${baseUrl}; samesite=strict`;
+  });
+
   // The kernel ends with the page. Not on "beforeunload", which comes for a mailto: link too.
   window.addEventListener("pagehide", ({ persisted }) => {
     if (persisted) return;

@@ -38,7 +38,7 @@ def test_scan_says_what_was_left_out(tmp_path):
 @pytest.mark.parametrize("arguments", [
     ("scan", "nowhere"), ("inspect", "nowhere"), ("serve", "nowhere.ipynb"),
     ("serve", str(ROOT / "notebooks" / "app.ipynb"), "--model", "nowhere"),
-    ("demo", "--data", ".", "--no-serve"),
+    ("demo", "--data", ".", "--no-serve"), ("demo", "--notebook", "nowhere.ipynb"),
 ])
 def test_a_mistake_gets_one_sentence_and_no_traceback(tmp_path, arguments):
     done = shoebox(*arguments, cwd=tmp_path)

@@ -123,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(options: argparse.Namespace) -> int:
     from shoebox.tour import run
 
+    if not options.no_serve:
+        from shoebox.apps._serve import checked_notebook
+
+        checked_notebook(options.notebook)  # before the training, not after it
     run(options.data, options.model, seed=options.seed)
     if options.no_serve:
         return 0

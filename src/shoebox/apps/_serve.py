@@ -29,7 +29,8 @@ from shoebox.errors import BundleError, ServeError
 from shoebox.widgets._log import LOG_VARIABLE
 from shoebox.widgets._texts import LANGUAGES, texts_of
 
-__all__ = ["CSP", "MODEL_VARIABLE", "SHA256_VARIABLE", "TEMPLATES", "TURNS_VARIABLE", "serve", "settings"]
+__all__ = ["CSP", "MODEL_VARIABLE", "SHA256_VARIABLE", "TEMPLATES", "TURNS_VARIABLE", "checked_notebook", "serve",
+           "settings"]
 
 MODEL_VARIABLE, SHA256_VARIABLE = "SHOEBOX_MODEL", "SHOEBOX_SHA256"
 TEMPLATES = Path(__file__).parent / "jupyter"  # a folder as JUPYTER_PATH wants it
@@ -146,7 +147,7 @@ def serve(notebook: str | os.PathLike[str], *, model: str | os.PathLike[str] | N
     BundleError
         The bundle is incomplete, changed or of another protocol, or cannot be had from its address.
     """
-    notebook = _checked_notebook(notebook)
+    notebook = checked_notebook(notebook)
     _check_numbers(max_visitors, preheat, idle_s)
     model = _at_hand(model, sha256)
     environment = {**_environment(model), IDLE_VARIABLE: str(idle_s)}
@@ -182,7 +183,7 @@ def _turns() -> Iterator[dict[str, str]]:
         yield {TURNS_VARIABLE: path}
 
 
-def _checked_notebook(notebook: str | os.PathLike[str]) -> Path:
+def checked_notebook(notebook: str | os.PathLike[str]) -> Path:
     path = Path(notebook).resolve()
     if not path.is_file():
         raise ServeError(f"There is no notebook {str(notebook)!r}. Give the path of the app's notebook, "

@@ -62,7 +62,7 @@ def test_a_scan_of_which_no_digit_is_plausible_is_said_to_be_none(visitor: Visit
     card = Card(visitor.page).open(digits.url).choose(data, "a.png", "image/png")
     card.expect_answer("Not sure it is any of these.")
     expect(card.answer).to_contain_text(f"The nearest would be {expected.label}, ")
-    expect(card.status).to_have_text("Answer: probably none of these.")
+    expect(card.status).to_have_text("Not sure it is any of these.")
 
 
 def test_what_is_no_digit_is_none_of_these(visitor: Visitor, digits: Server, classifier: Classifier) -> None:

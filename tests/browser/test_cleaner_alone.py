@@ -180,7 +180,7 @@ def test_kinds_without_a_suggestion_and_their_evidence(alone: Page, tmp_path: Pa
     expect(own).to_contain_text("duplicate")
     expect(own.get_by_role("button", name="Accept")).to_have_count(0)
     ready(alone)
-    alone.clock.run_for(200)  # who scrolls past asks for none
+    alone.clock.run_for(500)  # who scrolls past asks for none
     ask = next(wish for wish in alone.evaluate("kernel.live.sent") if wish["kind"] == "strips")
     assert ask["paths"] == ["cat/x.jpg"]
     alone.evaluate("""([id, picture]) => kernel.hear("msg:custom",

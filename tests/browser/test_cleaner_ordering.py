@@ -216,10 +216,10 @@ class TestAlone:
             first = f"Number(document.querySelector('.sbx-row')?.getAttribute('aria-rowindex')) > {step * 950}"
             wait_until(lambda there=first: alone.evaluate(there), "the window is drawn where it was scrolled to")
             ready(alone)
-            alone.clock.run_for(60)
+            alone.clock.run_for(250)
         strips = "kernel.live.sent.filter(({ kind }) => kind === 'strips').flatMap(({ paths }) => paths)"
         assert alone.evaluate(strips) == []
-        alone.clock.run_for(200)
+        alone.clock.run_for(400)
         shown = [path.replace("cat", "dog") for path in order(alone)]
         assert set(alone.evaluate(strips)) <= set(shown) and alone.evaluate(strips), "where they stay, it comes"
 

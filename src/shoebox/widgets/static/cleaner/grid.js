@@ -162,7 +162,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
   function lookAround() {
     resting = 0;
     if (root.dataset.state !== "ready") return; // it begins anew when the window is drawn
-    strips.fill(deck.all());
+    strips.fillSoon(deck.all);
     pictures.open(pages.near());
     const last = snapshot().pages - 1;
     pages.want([...new Set([...visiblePages(), Math.min(page + 1, last), Math.max(page - 1, 0)])]);
@@ -256,6 +256,7 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     if (seenFrom.top === before) return; // a scroll of our own, drawn already
     if (wanted >= 0) place = Math.max(0, pages.placeOf(current));
     stopWaiting();
+    strips.leave();
     resting = clearTimeout(resting) ?? 0;
     const now = pageAt({ top: seenFrom.top, row, columns, count: count(), size: snapshot().page_size });
     if (now !== page) lookAt(now);
@@ -269,10 +270,8 @@ export function createGrid(root, grid, { snapshot, thumbnails, pictures }, local
     drawWindow();
   });
   observer.observe(grid);
-  signal.addEventListener("abort", () => {
-    observer.disconnect();
-    [timer, resting].forEach((one) => clearTimeout(one));
-  });
+  signal.addEventListener("abort", () => observer.disconnect());
+  signal.addEventListener("abort", () => [timer, resting].forEach((one) => clearTimeout(one)));
 
   return {
     hasFocus,

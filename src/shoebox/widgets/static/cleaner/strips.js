@@ -11,6 +11,7 @@ import { element, fileName } from "./words.js";
 
 const ON_A_CARD = 4;
 const KEPT = 400;
+const DWELL_MS = 300; // on a window: each picture that an image has shown leaves kilobytes until the browser tidies up
 
 /**
  * @typedef {{strip: HTMLElement, evidence: string[]}} Strip
@@ -24,6 +25,9 @@ export function createStrips(ask, signal) {
   /** @type {Strip[]} */
   let waiting = [];
   let asking = false;
+  let resting = 0;
+  const leave = () => { resting = clearTimeout(resting) ?? 0; };
+  signal.addEventListener("abort", leave);
 
   /** @param {Strip} one */
   const wishes = ({ evidence }) => evidence.slice(0, ON_A_CARD);
@@ -67,13 +71,23 @@ export function createStrips(ask, signal) {
     }
   }
 
+  /** @param {Strip[]} cards */
+  function fill(cards) {
+    waiting = cards.filter((one) => one.evidence.length && one.strip.dataset.state !== "drawn");
+    waiting.forEach(draw);
+    waiting = waiting.filter((one) => wishes(one).some((path) => !labels.has(path)));
+    fetchMissing();
+  }
+
   return {
-    /** @param {Strip[]} cards in the window */
-    fill(cards) {
-      waiting = cards.filter((one) => one.evidence.length && one.strip.dataset.state !== "drawn");
-      waiting.forEach(draw);
-      waiting = waiting.filter((one) => wishes(one).some((path) => !labels.has(path)));
-      fetchMissing();
+    /** Fill them if nobody scrolls on. @param {() => Strip[]} cards in the window by then */
+    fillSoon(cards) {
+      resting ||= setTimeout(() => {
+        resting = 0;
+        fill(cards());
+      }, DWELL_MS);
     },
+    /** Somebody scrolls on. */
+    leave,
   };
 }

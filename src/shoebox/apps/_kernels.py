@@ -71,7 +71,6 @@ class CappedKernelManager(AsyncMappingKernelManager):
     arrive_s = Float(45.0, config=True, help="How long a page may take until its line to the kernel stands.")
     away_s = Float(300.0, config=True, help="How long a line may be cut, as a phone does when its camera is opened.")
 
-
     def __init__(self, **kwargs: Any) -> None:
         self._arriving: set[str] = set()
         self._met: set[str] = set()

@@ -28,7 +28,7 @@ def test_a_small_picture_gets_its_label_and_three_bars(card: Card) -> None:
     facts = "Model: colours · made on 2025-11-20 · right for 97.5% of 40 pictures it had not learned from"
     expect(card.page.get_by_text(facts)).to_be_visible()
     expect(card.page.get_by_text("stays in this server's memory and is not stored")).to_be_visible()
-    assert card.page.title() == "Shoebox classifier"
+    assert card.page.title() == "Which digit is it?"
 
 
 def test_a_small_file_is_sent_as_it_is_and_a_large_one_is_not(visitor: Visitor, server: Server) -> None:

@@ -75,7 +75,6 @@ def test_after_a_button_of_the_bar_the_next_key_goes_to_a_picture(page: Page, na
 def test_the_last_picture_of_a_queue_leaves_the_keys_where_they_are(page: Page) -> None:
     page.get_by_label("Show").select_option("undecided")
     page.get_by_label("Class").select_option("=black")
-    card(page, 1).wait_for()
     expect(page.locator(".sbx-card")).to_have_count(4)
     page.locator(".sbx-card").first.click(position={"x": 20, "y": 60})
     for left in range(3, -1, -1):

@@ -15,7 +15,7 @@ const ACCEPT = "image/jpeg,image/png,image/webp,image/gif,image/bmp,image/avif";
 export function addHeading(about, texts, root) {
   const title = inLanguage(about.title, texts);
   const intro = inLanguage(about.intro, texts);
-  const named = title || document.querySelector("h1")?.textContent?.trim();
+  const named = title || document.querySelector("h1")?.textContent?.replace(/¶\s*$/, "").trim(); // Jupyter's link
   if (named && document.body.dataset.voila) document.title = named;
   if (!title && !intro) return;
   const header = element("header", "sbx-header");

@@ -35,10 +35,7 @@ def sizes(shown: dict | None) -> list[tuple[str, int, int]]:
 
 
 def ask(one: Cleaner, kind: str, **fields: object) -> dict:
-    replies: list[dict] = []
-    one.send = lambda content, buffers=None: replies.append(content)  # type: ignore[method-assign]
-    one._handle_custom_msg({"kind": kind, "id": uuid.uuid4().hex, **fields}, [])
-    return replies[-1]
+    return one._desk.answer({"kind": kind, "id": uuid.uuid4().hex, **fields})[0]
 
 
 def test_an_apply_and_its_undo_elsewhere_are_taken_in(root: Path) -> None:

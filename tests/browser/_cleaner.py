@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Locator, Page
@@ -35,3 +36,14 @@ def ready(where: Page, *, is_final: bool = True, **data: int) -> None:
             state="attached", timeout=60_000)
     wanted = "".join(f'[data-{name}="{value}"]' for name, value in data.items())
     where.locator(f'.sbx-cleaner[data-state="ready"]{wanted}').wait_for(timeout=60_000)
+
+
+def reviewing(page: Page, url: str, root: Path) -> Iterator[Page]:
+    """The cleaner at `url`, drawn; afterwards nothing is decided about the pictures of `root`."""
+    page.goto(url, wait_until="commit")
+    ready(page, page=0)
+    yield page
+    page.close()
+    ds = Dataset(root)
+    while ds.undo_decision():
+        pass

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from _cleaner import card, ready, save_predictions
+from _cleaner import card, ready, reviewing, save_predictions
 from _servers import Server, Visitor, start_voila
 from playwright.sync_api import Page, expect
 
@@ -45,13 +45,7 @@ def server(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture
 def page(visitor: Visitor, server: Server, digits: Path) -> Iterator[Page]:
-    visitor.page.goto(server.url, wait_until="commit")
-    ready(visitor.page, page=0)
-    yield visitor.page
-    visitor.page.close()
-    ds = Dataset(digits)
-    while ds.undo_decision():
-        pass
+    yield from reviewing(visitor.page, server.url, digits)
 
 
 def decided(page: Page) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _cleaner import card, ready, save_predictions
+from _cleaner import card, reviewing, save_predictions
 from _servers import Server, Visitor, start_voila
 from playwright.sync_api import Page, expect
 from tests._pictures import folders
@@ -37,13 +37,7 @@ def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 @pytest.fixture
 def page(visitor: Visitor, server: Server, data: Path) -> Iterator[Page]:
-    visitor.page.goto(server.url, wait_until="commit")
-    ready(visitor.page, page=0)
-    yield visitor.page
-    visitor.page.close()
-    ds = Dataset(data)
-    while ds.undo_decision():
-        pass
+    yield from reviewing(visitor.page, server.url, data)
 
 
 def decided(page: Page, n: int) -> None:

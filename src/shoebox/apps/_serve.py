@@ -184,6 +184,7 @@ def _turns() -> Iterator[dict[str, str]]:
 
 
 def checked_notebook(notebook: str | os.PathLike[str]) -> Path:
+    """Its absolute path; `ServeError` when it is no notebook that can be read."""
     path = Path(notebook).resolve()
     if not path.is_file():
         raise ServeError(f"There is no notebook {str(notebook)!r}. Give the path of the app's notebook, "

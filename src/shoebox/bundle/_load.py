@@ -42,7 +42,7 @@ def load_classifier(path: str | os.PathLike[str], *, threads: int | None = None,
     turns : path, optional
         A folder that exists, the same for several processes on one machine: they take turns, so that, where all give
         the same `threads`, no more networks run at a time than there are processors for. Ten who asked at once on two
-        processors had 95 % of their answers after the first within 0.3 s in place of 0.46. Not on Windows.
+        processors had 95 % of their answers after the first in about 0.3 s in place of 0.46. Not on Windows.
 
     Raises
     ------

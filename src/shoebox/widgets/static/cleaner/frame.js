@@ -7,7 +7,7 @@
  */
 
 import { createComparison } from "./panels.js";
-import { WORDS, button, element, icon, kindWords, number, words } from "./words.js";
+import { WORDS, button, element, holdsFocus, icon, kindWords, number, words } from "./words.js";
 
 /**
  * A select with a name in front.
@@ -148,9 +148,6 @@ export function drawCounts(frame, snapshot, classes) {
   setOptions(frame.status, [{ value: "all", text: "All" }, { value: "undecided", text: "Undecided" }, { value: "decided", text: "Decided" }], snapshot.status);
 }
 
-/** @param {HTMLElement} node */
-const focused = (node) => node.contains(/** @type {Document | ShadowRoot} */ (node.getRootNode()).activeElement);
-
 /**
  * Before pictures are drawn again where there were none: the grid is there to be measured. True when the focus is to
  * come back to it.
@@ -159,7 +156,7 @@ const focused = (node) => node.contains(/** @type {Document | ShadowRoot} */ (no
 export function uncover(frame, { counts }) {
   if (counts.shown === 0 || !frame.grid.hidden) return false;
   frame.grid.hidden = false;
-  return focused(frame.empty);
+  return holdsFocus(frame.empty);
 }
 
 /**
@@ -173,7 +170,7 @@ export function drawPager(frame, snapshot, page) {
   frame.previous.toggleAttribute("disabled", page === 0);
   frame.next.toggleAttribute("disabled", page + 1 >= pages);
   frame.grid.setAttribute("aria-rowcount", String(counts.shown));
-  const leave = counts.shown === 0 && focused(frame.grid);
+  const leave = counts.shown === 0 && holdsFocus(frame.grid);
   frame.grid.hidden = counts.shown === 0;
   frame.empty.hidden = counts.shown > 0;
   if (leave) frame.empty.focus({ preventScroll: true });

@@ -7,6 +7,7 @@
 
 import { createOverview } from "./overview.js";
 import { createHelp, createPlan, createResult } from "./panels.js";
+import { holdsFocus } from "./words.js";
 
 /**
  * @param {HTMLElement} panel
@@ -38,7 +39,7 @@ export function createPanel(panel, help, overview, model, leave) {
                                   moving && model.get("progress")]);
     if (state === drawn) return;
     drawn = state;
-    const inside = panel.contains(/** @type {Document | ShadowRoot} */ (panel.getRootNode()).activeElement);
+    const inside = holdsFocus(panel);
     const box = content();
     help.setAttribute("aria-expanded", String(shown === "help"));
     overview.setAttribute("aria-expanded", String(shown === "overview"));

@@ -5,7 +5,7 @@
  * @typedef {import("./grid.js").Local} Local
  */
 
-import { button, counted, element, icon, words } from "./words.js";
+import { button, counted, element, holdsFocus, icon, words } from "./words.js";
 
 /**
  * The bar, empty and hidden until something is selected.
@@ -29,7 +29,7 @@ export function createSelection(local, changed, leave) {
   let seenUpTo = /** @type {number | null} */ (null);
 
   function draw() {
-    const had = bar.contains(/** @type {Document | ShadowRoot} */ (bar.getRootNode()).activeElement);
+    const had = holdsFocus(bar);
     bar.hidden = local.selected.size === 0;
     if (had && bar.hidden) leave();
     count.textContent = `${counted(local.selected.size, "picture", "pictures")} selected`;

@@ -143,5 +143,8 @@ export const agrees = (item) => item.suggestion === "" || item.suggestion === it
 /** @param {Item} item */
 export const undecided = (item) => item.decision === null || item.stale;
 
+/** Whether the focus is in it. @param {HTMLElement} node */
+export const holdsFocus = (node) => node.contains(/** @type {Document | ShadowRoot} */ (node.getRootNode()).activeElement);
+
 /** A time in UTC as this place writes it. @param {string} at */
 export const moment = (at) => new Date(at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });

@@ -38,6 +38,13 @@ class Page(TornadoVoilaHandler):
         await self.kernel_manager.make_room(self.get_cookie(_LEAVING, ""))
         await super().get(path)
 
+    def should_use_rendered_notebook(self, *args: Any) -> bool:
+        """As Voila's. Who is given a spare kernel takes a place now, though it may only be starting."""
+        spare = bool(super().should_use_rendered_notebook(*args))
+        if spare:
+            self.kernel_manager.expect(self.notebook_path)
+        return spare
+
     async def get_generator(self, path: str | None = None) -> AsyncIterator[str]:
         """Voila's page, piece by piece; its head names the scripts that it will ask for."""
         before_head = True

@@ -6,6 +6,7 @@ of a page that nobody ever opened.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Sequence
@@ -72,7 +73,10 @@ class CappedKernelManager(AsyncMappingKernelManager):
     away_s = Float(300.0, config=True, help="How long a line may be cut, as a phone does when its camera is opened.")
 
     def __init__(self, **kwargs: Any) -> None:
+        self._pools: dict[str, Sequence[Any]] = {}  # Voila's, where it heats kernels up
         self._arriving: set[str] = set()
+        self._heating: set[str] = set()  # spares that are only starting, and those of `_expected` too
+        self._expected: set[asyncio.Future[Any]] = set()
         self._met: set[str] = set()
         self._alone_since: dict[str, float] = {}
         super().__init__(**kwargs)
@@ -83,7 +87,12 @@ class CappedKernelManager(AsyncMappingKernelManager):
 
     def visitors(self) -> int:
         """How many kernels belong to a visitor, those that are only starting included."""
-        return len(self._visiting() | self._arriving)
+        self._expected = {task for task in self._expected if not task.done()}
+        return len(self._visiting() | self._arriving) + len(self._expected)
+
+    def expect(self, notebook: str) -> None:
+        """Count a page that is about to be given the next spare of `notebook`: it may be seconds until it is ready."""
+        self._expected.add(self._pools[notebook][0])
 
     def check_room(self) -> None:
         """Refuse with status 503 when everybody's place is taken."""
@@ -99,15 +108,17 @@ class CappedKernelManager(AsyncMappingKernelManager):
     async def start_kernel(self, **kwargs: Any) -> str:
         """Start a kernel, for a visitor only if there is room. Its own chatter stays out of the log."""
         kwargs["extra_arguments"] = [*(kwargs.get("extra_arguments") or ()), *_KERNEL_ARGUMENTS]
-        if (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True":
-            return str(await super().start_kernel(**kwargs))
-        self.check_room()
         kernel_id = kwargs["kernel_id"] = kwargs.get("kernel_id") or str(uuid.uuid4())
-        self._arriving.add(kernel_id)  # it is listed a while before it is here, and must not count twice
+        if (kwargs.get("env") or {}).get("VOILA_PREHEAT") == "True":
+            starting = self._heating
+        else:
+            self.check_room()
+            starting = self._arriving
+        starting.add(kernel_id)  # it is listed a while before it is here, and must not count twice, or as a visitor
         try:
             return str(await super().start_kernel(**kwargs))
         finally:
-            self._arriving.discard(kernel_id)
+            starting.discard(kernel_id)
 
     async def end_orphans(self, now_s: float | None = None) -> list[str]:
         """End the kernels that no page is connected to any more, or never was; their ids."""
@@ -150,9 +161,8 @@ class CappedKernelManager(AsyncMappingKernelManager):
                 self.log.debug("While ending %s: %s", kernel_id, error)
 
     def _visiting(self) -> set[str]:
-        return set(self.list_kernel_ids()) - self._spares()
+        return set(self.list_kernel_ids()) - self._spares() - self._heating
 
     def _spares(self) -> set[str]:
-        pools: dict[str, Sequence[Any]] = getattr(self, "_pools", {})  # Voila's, where it heats kernels up
-        done = [task for pool in pools.values() for task in pool if task.done() and not task.cancelled()]
+        done = [task for pool in self._pools.values() for task in pool if task.done() and not task.cancelled()]
         return {task.result()["kernel_id"] for task in done if task.exception() is None}

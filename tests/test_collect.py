@@ -100,10 +100,10 @@ def test_collecting_again_asks_for_nothing_that_is_stored_and_tries_again_what_f
     assert collect(root, {"a": "x"}, made, per_class=3).summary() == "asked 3, saved 1, 1 not found, 1 HTTP errors"
     before = here.counts()
     report = collect(root, {"a": "x"}, made, per_class=3)
-    assert report.summary() == "asked 3, saved 2, 1 not found" and made.questions == [("x", 3)]
+    assert report.summary() == "asked 3, saved 2 (1 of them earlier), 1 not found" and made.questions == [("x", 3)]
     assert here.counts() - before == {"/busy.jpg": 1}
     more = collect(root, {"a": "x"}, made, per_class=4)
-    assert more.summary() == "asked 4, saved 3, 1 not found" and made.questions[1:] == [("x", 4)]
+    assert more.summary() == "asked 4, saved 3 (2 of them earlier), 1 not found" and made.questions[1:] == [("x", 4)]
 
 
 def test_an_address_that_a_list_names_twice_is_asked_once_and_said(root, here):
@@ -219,9 +219,9 @@ def test_stopping_leaves_everything_whole_and_the_next_run_goes_on(root, here):
     assert report.stopped and "still waiting" in report.summary() and "goes on" in str(report)
     assert {r.state for r in report.records} == {"added", "waiting"}, "what was on its way is no refusal"
     assert 3 <= len(pictures(root)) < 30 and list((root / ".shoebox" / "incoming").iterdir()) == []
-    before = here.counts()
+    before, n_before = here.counts(), len(pictures(root))
     report = collect(root, {"a": ""}, urls)
-    assert len(pictures(root)) == 30 and report.summary() == "asked 30, saved 30"
+    assert len(pictures(root)) == 30 and report.summary() == f"asked 30, saved 30 ({n_before} of them earlier)"
     stored = {e.record.url for e in seen if e.record is not None and e.record.state == "added"}
     assert all(here.counts()["/" + url.rpartition("/")[2]] == before["/" + url.rpartition("/")[2]] for url in stored)
 

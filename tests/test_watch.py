@@ -192,7 +192,20 @@ def test_of_many_classes_the_most_frequent_are_named(tmp_path: Path) -> None:
 def test_without_p_values_it_says_that_it_cannot_tell(tmp_path: Path) -> None:
     VisitLog(tmp_path).answered(0, 0.9, 20, now=NOON)
     assert "cannot be told" in str(watch(tmp_path)) and watch(tmp_path).alarm is None
-    watch(tmp_path).plot()
+    assert str(watch(tmp_path)).startswith("1 answer on 1 day, ")
+
+
+@pytest.mark.parametrize(("n_days", "labels"), [(1, ["2026-03-04"]), (3, ["2026-03-04", "2026-03-05", "2026-03-06"])])
+def test_few_days_are_drawn_as_these_days_and_no_others(tmp_path: Path, n_days: int, labels: list[str]) -> None:
+    """Shipped bug: of a first day the axis showed hours of the day before."""
+    log = VisitLog(tmp_path)
+    for number in range(n_days):
+        log.answered(0, 0.9, 20, now=NOON + timedelta(days=number))
+    figure = watch(tmp_path).plot()
+    figure.canvas.draw()
+    axes = figure.axes[3]  # below which the days stand
+    assert [label.get_text() for label in axes.get_xticklabels() if label.get_position()[0] >= axes.get_xlim()[0]
+            and label.get_position()[0] <= axes.get_xlim()[1]] == labels
 
 
 def test_an_empty_folder_says_nothing_and_none_is_refused(tmp_path: Path) -> None:

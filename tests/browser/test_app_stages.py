@@ -125,7 +125,7 @@ def test_a_page_left_alone_is_put_to_sleep_and_says_so(visitor: Visitor, tmp_pat
     notebook = write_stage(tmp_path, "")
     with start_voila(notebook, tmp_path, idle_s=3) as server:
         card = Card(visitor.page).open(server.url)
-        expect(card.status).to_contain_text("put to sleep after 1 minutes without a picture", timeout=40_000)
+        expect(card.status).to_contain_text("put to sleep after 1 min without a picture", timeout=40_000)
         expect(card.input).to_be_disabled()
         card.page.get_by_role("button", name="Reload the page").click()
         card.expect_state("ready")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from _app import Card, plain
 from _servers import Visitor
 from playwright.sync_api import Page, expect
@@ -86,7 +87,7 @@ def test_a_model_that_turns_out_to_be_none_takes_the_card_away(visitor: Visitor)
     card = stage(page, {**ALIVE, "picture": ANSWER})
     card.choose(plain()).expect_answer("cat")
     page.evaluate("stage.model.set('problem', 'The <b>file</b> was changed.')")
-    card.expect_sentence("The <b>file</b> was changed.")
+    card.expect_sentence("This app cannot answer at the moment. For whoever made it: The <b>file</b> was changed.")
     expect(card.root).to_have_count(1)
     expect(card.input).to_have_count(0)
     assert page.evaluate("[stage.urls.size, stage.listeners]") == [0, 1]
@@ -112,6 +113,24 @@ def test_a_visitor_reads_the_page_s_own_words_and_not_those_for_the_maker(visito
     card = stage(visitor.page, {**ALIVE, "picture": refusal}).choose(plain(), "a.heic", "image/heic")
     card.expect_sentence("a.heic is of a kind that cannot be opened here. Save it as JPEG or PNG and try again.")
     expect(card.status).not_to_contain_text("pip")
+
+
+@pytest.mark.parametrize(("language", "days", "words"), [
+    ("en", 1, "may be kept for 1 day to make"), ("en", 90, "may be kept for 90 days to make"), ("ru", 1, "1 день,"),
+    ("ru", 3, "3 дня,"), ("ru", 90, "90 дней,"), ("zh", 90, "90天，")])
+def test_a_length_of_time_is_said_as_the_language_has_it(visitor: Visitor, language: str, days: int,
+                                                         words: str) -> None:
+    stage(visitor.page, {**ALIVE, "picture": ANSWER})
+    visitor.page.evaluate("""([texts, days]) => {
+        stage.end();
+        document.body.replaceChildren();
+        stage.model.set("texts", texts);
+        stage.model.set("about", {stage: "live", classes: [], classes_total: 0, keep_days: days});
+        stage.end = stage.module.default.render({model: stage.model, el: document.body});
+    }""", [{language: texts_of(language)}, days])
+    card = Card(visitor.page).choose(plain())
+    card.expect_state("done")
+    expect(card.root.locator(".sbx-consent")).to_contain_text(words)
 
 
 def test_percentages_never_claim_certainty(visitor: Visitor) -> None:

@@ -262,7 +262,9 @@ def _alerts(days: Sequence[Day]) -> tuple[int, int]:
 def _sentences(seen: Watch) -> list[str]:
     none, answers = _alerts(seen.days)
     verdicts, agreed = sum(day.verdicts for day in seen.days), sum(day.agreed for day in seen.days)
-    lines = [f"{answers:,} answers on {len(seen.days)} days, {none / max(answers, 1):.1%} of them none of these."]
+    days = "1 day" if len(seen.days) == 1 else f"{len(seen.days)} days"
+    lines = [f"{answers:,} answer{'' if answers == 1 else 's'} on {days}, {none / max(answers, 1):.1%} of them none of "
+             "these."]
     if answers:
         mean = sum(day.answers * (day.mean_probability or 0.0) for day in seen.days) / answers
         lines.append(f"Their probability is {mean:.1%} on average. Most often: "

@@ -24,6 +24,9 @@ def plot(seen: Watch, classes: Sequence[str] | None = None) -> Any:
     """A matplotlib figure: answers by class, their mean probability, "none of these" and time to the answer over the
     days, the alarm's sum over the pictures. A day without a value is a gap.
     """
+    from matplotlib.dates import date2num
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(9, 10)
     answers, probability, none, times, alarm = figure.subplots(5, 1)
     dates = [day.date for day in seen.days]
@@ -46,6 +49,10 @@ def plot(seen: Watch, classes: Sequence[str] | None = None) -> Any:
     times.legend()
     for axes in (probability, none, times):
         axes.sharex(answers)
+    if dates:
+        first, last = date2num([dates[0], dates[-1]])
+        answers.set_xlim(first - 0.6, last + 0.6)  # with one day alone there would be hours of the day before, too
+        answers.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))  # a day is 1 on matplotlib's axis
     for axes in (answers, probability, none):
         axes.tick_params(labelbottom=False)  # the days stand below the last of them
     suspicion = seen.suspicion

@@ -101,7 +101,7 @@ def collect(ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | S
     ds.scan()
     left = [item.left_out() for item in sources if isinstance(item, Feedback) and classes is None]
     return Collected(ds, tuple(run.records.values()), (*run.notes, *filter(None, left)), run.stopped,
-                     any(item.searches for item in sources))
+                     any(item.searches for item in sources), run.earlier)
 
 
 def _in_a_thread(run: Collecting) -> None:

@@ -49,6 +49,8 @@ class Collected:
         Whether a person stopped it; collecting again goes on where it ended.
     searched : bool
         Whether any source was a web search.
+    earlier : int
+        How many of the pictures were added by a collection before this one.
     """
 
     ds: Dataset
@@ -56,10 +58,11 @@ class Collected:
     notes: tuple[str, ...] = ()
     stopped: bool = False
     searched: bool = True
+    earlier: int = 0
 
     def summary(self) -> str:
-        """In one sentence: asked 150, saved 131, …"""
-        return summary_of(self.records)
+        """In one sentence: asked 150, saved 131 (120 of them earlier), …"""
+        return summary_of(self.records, self.earlier)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Per class, how many addresses were asked, and how many ended in each state."""
@@ -112,11 +115,12 @@ class Collected:
         return "".join(parts) + _table(self.records)
 
 
-def summary_of(records: Sequence[SourceRecord]) -> str:
-    """How a collection went, in one sentence."""
+def summary_of(records: Sequence[SourceRecord], earlier: int = 0) -> str:
+    """How a collection went, in one sentence; `earlier` of the pictures had been saved before it."""
     states = Counter(record.state for record in records)
     causes = Counter(record.cause for record in records if record.state == "refused")
-    parts = [f"asked {len(records)}", f"saved {states['added']}"]
+    before = f" ({'all' if earlier == states['added'] else earlier} of them earlier)" if earlier else ""
+    parts = [f"asked {len(records)}", f"saved {states['added']}{before}"]
     parts += [f"{n} {words}" for cause, words in sorted(_WORDS.items(), key=lambda item: -causes[item[0]])
               if (n := causes[cause])]
     parts += [f"{states['duplicate']} duplicates"] if states["duplicate"] else []

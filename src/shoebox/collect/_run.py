@@ -76,6 +76,7 @@ class Collecting:
         self._written: dict[tuple[str, str], asyncio.Future[SourceRecord]] = {}
         self.records: dict[tuple[str, str], SourceRecord] = {}
         self.notes: list[str] = []
+        self.earlier = 0  # pictures that another collection has added
         self.stopped = False
 
     async def run(self) -> None:
@@ -188,6 +189,7 @@ class Collecting:
             return
         self.records[key] = record
         if self._is_settled(record):
+            self.earlier += record.state == "added"
             self._watch(Event("outcome", record.label, record=record))
             return
         first = self._by_url.get(record.url)

@@ -17,7 +17,7 @@ import { createResults } from "./uploader/results.js";
 import { createForget } from "./uploader/verdict.js";
 import { addCard, addFacts, addHeading, createStatus } from "./uploader/view.js";
 import { watchKernel } from "./uploader/pulse.js";
-import { chooseTexts, element, fill } from "./uploader/words.js";
+import { chooseTexts, duration, element, fill } from "./uploader/words.js";
 
 const SENDING_AFTER_MS = 250; // what is answered sooner need not be spoken of
 
@@ -161,8 +161,8 @@ function keepAnEyeOn(status, root, limits, texts, signal) {
   let used = Date.now();
   const look = watchKernel(limits, signal, (news) => {
     const slept = limits.idle_s > 0 && Date.now() - used >= limits.idle_s * 1000;
-    const minutes = String(Math.max(1, Math.round(limits.idle_s / 60)));
-    if (news === "gone") status.say("asleep", slept ? fill(texts.asleep, { minutes }) : texts.ended);
+    const time = duration(Math.max(1, Math.round(limits.idle_s / 60)), "minute", texts);
+    if (news === "gone") status.say("asleep", slept ? fill(texts.asleep, { time }) : texts.ended);
     else if (news === "silent") status.say("error", texts.no_answer);
     else if (root.dataset.state === "error") status.say("ready", texts.ready);
   });
@@ -185,7 +185,7 @@ function build(model, el) {
   const card = problem ? null : addCard(about, texts, root);
   const status = createStatus(root, texts, card?.inputs ?? []);
   if (!card) {
-    status.say("error", problem);
+    status.say("error", fill(texts.no_model, { problem }));
     return () => controller.abort();
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { isNone } from "./answer.js";
-import { element, fill } from "./words.js";
+import { duration, element, fill } from "./words.js";
 
 const NONE = "none";
 
@@ -111,7 +111,7 @@ function createConsent(about, texts) {
   const label = element("label", "sbx-consent");
   const input = element("input", "", "", { type: "checkbox" });
   input.required = !about.counted; // without the picture there would be nothing to send
-  label.append(input, element("span", "", fill(texts.consent, { days: String(about.keep_days) })));
+  label.append(input, element("span", "", fill(texts.consent, { time: duration(about.keep_days, "day", texts) })));
   return { label, input };
 }
 

@@ -48,6 +48,10 @@ export function percent(probability, texts) {
 /** @param {number} value @param {Record<string, string>} texts @param {Intl.NumberFormatOptions} [options] */
 export const number = (value, texts, options) => new Intl.NumberFormat(texts._code, options).format(value);
 
+/** "1 day", "15 min". @param {number} value @param {"day" | "minute"} unit @param {Record<string, string>} texts */
+export const duration = (value, unit, texts) =>
+  number(value, texts, { style: "unit", unit, unitDisplay: unit === "day" ? "long" : "short" });
+
 /** @param {number} bytes @param {Record<string, string>} texts */
 export function fileSize(bytes, texts) {
   const [value, unit] = bytes < 1e6 ? [bytes / 1e3, "kilobyte"] : [bytes / 1e6, "megabyte"];

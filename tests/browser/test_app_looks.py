@@ -45,6 +45,19 @@ def test_on_a_phone_the_table_s_headings_stay_whole_and_its_sentences_have_room(
     assert table is not None and fault is not None and fault["width"] > table["width"] / 2
 
 
+def test_on_a_phone_a_very_long_name_takes_three_lines_of_the_table(visitors: Callable[..., Visitor],
+                                                                   server: Server) -> None:
+    card = Card(visitors(viewport={"width": 390, "height": 844}).page).open(server.url)
+    names = ["n" * 200 + ".jpg", "m" * 200 + ".jpg"]
+    card.choose_several(dict(zip(names, (plain("blue"), b"no picture"), strict=True))).expect_state("done")
+    titles = card.page.locator(".sbx-table [title]")
+    assert [title.get_attribute("title") for title in titles.all()] == names
+    lines = titles.evaluate_all("""list => list.map((node) => Math.round(
+        node.getBoundingClientRect().height / (1.15 * parseFloat(getComputedStyle(node).fontSize))))""")
+    assert all(3 <= count <= 5 for count in lines), f"{lines} lines, by the least height of one; about 20 before"
+    assert card.page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 TEXT_ON_THE_PAGE = (".sbx-label", ".sbx-number", ".sbx-button", ".sbx-facts p", ".sbx-hint", ".sbx-took")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -39,7 +39,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     notebook = digits.parents[1] / "notebooks" / NOTEBOOK.name
-    with start_voila(notebook, tmp_path_factory.mktemp("voila")) as running:
+    with start_voila(notebook, tmp_path_factory.mktemp("voila"), max_visitors=100) as running:
         yield running
 
 
@@ -83,6 +83,34 @@ def test_fifty_decisions_by_keyboard_go_through_the_pages_and_survive_a_reload(
     page.reload(wait_until="commit")
     ready(page, page=0)
     expect(page.locator(".sbx-decided")).to_have_text(re.compile("^50 of"))
+
+
+def test_of_two_without_a_name_each_takes_back_only_their_own_after_a_reload_too(
+        visitors: Callable[..., Visitor], server: Server, digits: Path) -> None:
+    """Shipped bug: both had the owner's name, and who reloaded could take back what the other had decided."""
+    ada, ben = visitors(), visitors()
+    ada.expect_trouble = True  # the old page's requests are cut off
+    for place, visitor in enumerate((ada, ben), start=1):
+        visitor.page.goto(server.url, wait_until="commit")
+        ready(visitor.page, page=0)
+        card(visitor.page, place).click(position={"x": 20, "y": 40})
+        visitor.page.keyboard.press("k")
+        expect(card(visitor.page, place)).to_have_accessible_name(re.compile("decided: keep$"))
+    names = {place: decision.who for place, decision in Dataset(digits).decisions.items()}
+    assert len(set(names.values())) == 2 and all(re.fullmatch("guest [0-9a-f]{4}", name) for name in names.values())
+    ada.page.reload(wait_until="commit")
+    ready(ada.page, page=0)
+    card(ada.page, 3).click(position={"x": 20, "y": 40})
+    for left in (1, 1):  # the second time nothing is left that would be hers
+        ada.page.keyboard.press("z")
+        expect(ada.page.locator(".sbx-decided")).to_have_text(re.compile(f"^{left} of"))
+    expect(ada.page.get_by_role("status")).to_contain_text("There is nothing of yours to undo.")
+    expect(card(ada.page, 2)).to_have_accessible_name(re.compile("decided: keep$"))
+    expect(ada.page.get_by_role("textbox", name="Your name")).to_have_attribute("placeholder", re.compile("guest"))
+    ada.page.close()
+    ben.page.close()
+    while Dataset(digits).undo_decision():
+        pass
 
 
 def test_a_digit_changes_the_label(page: Page, digits: Path) -> None:

@@ -86,6 +86,18 @@ def test_several_are_selected_and_removed_with_taps(phone: Page) -> None:
     assert (wish["kind"], wish["decision"], wish["paths"]) == ("decide_many", "remove", wanted)
 
 
+def test_the_bar_for_many_stays_in_sight_while_the_page_is_scrolled(phone: Page) -> None:
+    card(phone, 1).get_by_role("button", name="Select").tap()
+    bar = phone.get_by_role("toolbar", name="Selected pictures")
+    phone.evaluate("document.body.style.paddingBottom = '1000px'")
+    top = phone.evaluate("() => { const box = document.querySelector('.sbx-grid').getBoundingClientRect();"
+                         "window.scrollBy(0, box.top + 50); return window.scrollY; }")
+    assert top > 100, "the bar's own place lies above the window"
+    expect(bar).to_be_in_viewport(ratio=1)
+    bar.get_by_role("button", name="Keep").tap()
+    assert decided(phone)[0]["decision"] == "keep"
+
+
 @pytest.mark.parametrize("name", ["Remove", "Keep", "Select"])
 def test_a_swipe_that_begins_on_a_button_scrolls_and_decides_nothing(phone: Page, name: str) -> None:
     own = card(phone, 3).get_by_role("button", name=name)

@@ -5,6 +5,8 @@ And what all its requests share: paths, the reviewer's name and a view, checked 
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast
@@ -12,7 +14,7 @@ from typing import Any, cast
 from shoebox.review import Review, View, as_rows
 from shoebox.widgets._messages import Handler, MessageError, Reply, Request
 
-__all__ = ["MAX_PATH_CHARS", "known_path", "known_paths", "looking", "reviewer", "wished_view"]
+__all__ = ["MAX_PATH_CHARS", "guest_name", "known_path", "known_paths", "looking", "reviewer", "wished_view"]
 
 MAX_PATH_CHARS = 4096
 MAX_PATHS = 2_000  # of a request: a page asks for further ones in turn
@@ -75,6 +77,14 @@ def known_paths(request: Request, review: Review) -> list[str]:
 def reviewer(request: Request) -> str:
     """The name that the page gives its reviewer; empty when it gives none."""
     return request.text("who", max_chars=_MAX_NAME_CHARS).strip() if "who" in request.fields else ""
+
+
+def guest_name() -> str:
+    """What a reviewer without a name is called where Voila shows the page to others; empty for who runs the notebook.
+
+    Without it all of them had the owner's name, and each could undo what another had decided.
+    """
+    return f"guest {secrets.token_hex(2)}" if "VOILA_SERVER_URL" in os.environ else ""
 
 
 def wished_view(review: Review, request: Request) -> View:

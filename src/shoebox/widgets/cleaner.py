@@ -16,11 +16,11 @@ from shoebox.errors import DatasetError
 from shoebox.review import Review, as_rows
 from shoebox.types import DecisionKind, Issue
 from shoebox.widgets._later import Later, Tell
-from shoebox.widgets._looking import known_path, known_paths, looking, reviewer, wished_view
+from shoebox.widgets._looking import guest_name, known_path, known_paths, looking, reviewer, wished_view
 from shoebox.widgets._messages import Desk, Reply, Request
 from shoebox.widgets._modules import join_modules, join_styles
 from shoebox.widgets._ordering import Ordering
-from shoebox.widgets._telling import compared, told
+from shoebox.widgets._telling import compared, ended, told
 from shoebox.widgets._watch import Watch
 
 __all__ = ["Cleaner", "Later", "Tell"]
@@ -77,6 +77,8 @@ class Cleaner(anywidget.AnyWidget):
         While a better ranking is made, or waits to be shown, or failed: `state` and `sentence`. Else empty.
     notice : str
         What a person should know; empty when all is well.
+    guest : str
+        What who gives no name is called, where Voila shows the page to others; the browser keeps it. Else empty.
 
     Examples
     --------
@@ -96,6 +98,7 @@ class Cleaner(anywidget.AnyWidget):
     notice = traitlets.Unicode().tag(sync=True)
     comparison = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     ordering = traitlets.Dict().tag(sync=True)
+    guest = traitlets.Unicode().tag(sync=True)
 
     _ordering: Ordering | None = None
     _watch: Watch | None = None  # stays so when the making fails; `close` is called even then
@@ -112,7 +115,7 @@ class Cleaner(anywidget.AnyWidget):
         self._ordering = Ordering(self._review, later, self._show_ordering)
         self._estimate, self._revision, self._told_at = estimate, 0, 0.0
         self._lock = threading.RLock()
-        super().__init__(classes=list(self._review.classes),
+        super().__init__(classes=list(self._review.classes), guest="" if who else guest_name(),
                          comparison=None if comparison is None else compared(comparison))
         self._refresh()
         self._watch = Watch(self._catch_up)
@@ -230,10 +233,8 @@ class Cleaner(anywidget.AnyWidget):
         """What the review has brought so far, in a sentence; None before the first decision and the final order."""
         if self._ordering is not None and not self._ordering.is_final:
             return None
-        problems, places, scores = self._review.outcome()
-        if self._estimate is None or not problems:
-            return None
-        return {"sentence": str(self._estimate(problems, places, scores))}
+        found = self._review.outcome()
+        return {"sentence": str(self._estimate(*found))} if self._estimate is not None and found[0] else None
 
     def _catch_up(self) -> None:
         """Show what was decided and moved elsewhere."""
@@ -253,9 +254,7 @@ class Cleaner(anywidget.AnyWidget):
                 self._refresh()
             with self.hold_sync():
                 self.planned = None
-                self.result = {"sentence": result.summary().splitlines()[0], "moved": result.moved,
-                               "undone": result.undone, "failed": [skipped.sentence for skipped in result.failed],
-                               "revision": self._revision}
+                self.result = ended(result, self._revision)
             return result
 
     def _tell(self, done: int, total: int) -> None:

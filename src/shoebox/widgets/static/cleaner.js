@@ -58,7 +58,7 @@ function render({ model, el }) {
   const closeLook = createCloseLook(root, (path) => (question.isOpen ? question.show() : grid.focus(path)), signal);
   const selection = createSelection(local, () => grid.drawDecisions(), () => grid.focusCurrent(false));
   const question = createQuestion((box) => (closeLook.isOpen ? closeLook.take(box) : frame.grid.before(box)), signal);
-  const presence = createPresence(root, frame.who, ask, signal);
+  const presence = createPresence(root, frame.who, model.get("guest"), ask, signal);
   const isUntouched = () => grid.isUntouched && !root.contains(/** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement)
     && !local.selected.size && !local.pending.size && !panel.isOpen && !closeLook.isOpen;
   const ordering = createOrdering(model, isUntouched, () => adopt());

@@ -3,22 +3,27 @@
 
 const AGAIN_MS = 60_000; // the kernel looks on for longer than that without a word
 const KEPT_AS = "shoebox-reviewer";
+const GUEST_KEPT_AS = "shoebox-guest";
 
 const SIGNS = ["scroll", "wheel", "pointermove", "pointerdown"]; // of somebody who looks and presses no key
 
 /**
  * @param {HTMLElement} root
  * @param {HTMLInputElement} input
+ * @param {string} guest what who gives no name is called, until this browser has kept such a name
  * @param {(kind: string) => Promise<any>} ask
  * @param {AbortSignal} signal
  */
-export function createPresence(root, input, ask, signal) {
+export function createPresence(root, input, guest, ask, signal) {
   let told = -Infinity;
   try {
     input.value = localStorage.getItem(KEPT_AS) ?? "";
   } catch {
     input.value = ""; // a page without storage
   }
+
+  const nameless = guest && keptName(guest);
+  if (nameless) input.placeholder = `Your name, else ${nameless}`;
 
   function note() {
     if (document.hidden || performance.now() - told < AGAIN_MS) return;
@@ -38,5 +43,16 @@ export function createPresence(root, input, ask, signal) {
   for (const sign of SIGNS) root.addEventListener(sign, note, { signal, passive: true, capture: true }); // a scroll does not bubble
   note();
 
-  return { note, who: () => input.value.trim() };
+  return { note, who: () => input.value.trim() || nameless };
+}
+
+/** The name that this browser has as a guest: the same after a reload, when the kernel is another one. @param {string} guest */
+function keptName(guest) {
+  try {
+    const kept = localStorage.getItem(GUEST_KEPT_AS) || guest;
+    localStorage.setItem(GUEST_KEPT_AS, kept);
+    return kept;
+  } catch {
+    return guest;
+  }
 }

@@ -65,14 +65,15 @@ function createRow(result, texts, choose) {
   const { answer } = result;
   const row = element("tr");
   const file = element("td");
+  const name = element("span", "sbx-long", result.name, { title: result.name });
   if (answer) {
     const button = element("button", "sbx-row", "", { type: "button" });
     const image = element("img", "sbx-thumb", "", { src: result.url, alt: "" });
-    button.append(image, element("span", "", result.name));
+    button.append(image, name);
     button.onclick = () => choose(result);
     file.append(button);
   } else {
-    file.textContent = result.name;
+    file.append(name);
   }
   if (!answer) {
     row.append(file, element("td", "sbx-fault", answerOf(result, texts), { colspan: "2" })); // a sentence needs room

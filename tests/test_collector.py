@@ -72,7 +72,9 @@ def test_stop_and_start_again_go_on_where_it_ended(tmp_path, here):
     assert collector.snapshot["rows"] == [["a", "a"]]
     collector._options["limits"] = Limits(starts_per_s=500)
     ask(collector, "start", **wish(("a", "")))
-    assert len(collector.wait(60).ds.images) == 30 and max(here.counts().values()) <= 2
+    n_before, report = len(report.ds.images), collector.wait(60)
+    assert len(report.ds.images) == 30 and max(here.counts().values()) <= 2
+    assert collector.snapshot["summary"] == report.summary() == f"asked 30, saved 30 ({n_before} of them earlier)"
     collector.close()
 
 

@@ -97,7 +97,7 @@ def test_of_two_without_a_name_each_takes_back_only_their_own_after_a_reload_too
         visitor.page.keyboard.press("k")
         expect(card(visitor.page, place)).to_have_accessible_name(re.compile("decided: keep$"))
     names = {place: decision.who for place, decision in Dataset(digits).decisions.items()}
-    assert len(set(names.values())) == 2 and all(re.fullmatch("guest [0-9a-f]{4}", name) for name in names.values())
+    assert len(set(names.values())) == 2 and all(re.fullmatch("guest [0-9a-f]{6}", name) for name in names.values())
     ada.page.reload(wait_until="commit")
     ready(ada.page, page=0)
     card(ada.page, 3).click(position={"x": 20, "y": 40})
@@ -212,6 +212,26 @@ def test_a_cell_of_the_matrix_and_a_bar_open_their_pictures(page: Page, digits: 
     page.keyboard.press("m")
     overview.get_by_role("button", name="All pictures").click()
     expect(page.locator("[data-field=label]")).to_have_value("")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 600), (390, 844)])
+def test_the_bar_for_many_stays_in_sight_and_lies_over_no_picture_that_has_the_focus(
+        visitors: Callable[..., Visitor], server: Server, width: int, height: int) -> None:
+    page = visitors(viewport={"width": width, "height": height}).page
+    page.goto(server.url, wait_until="commit")
+    ready(page, page=0)
+    card(page, 1).click(position={"x": 20, "y": 40})
+    page.keyboard.press("s")
+    bar = page.get_by_role("toolbar", name="Selected pictures")
+    expect(bar).to_be_visible()
+    for key, place in (("ArrowRight", 2), ("ArrowLeft", 1)):
+        page.evaluate("document.querySelector('main').scrollTo(0, 1e6)")
+        page.keyboard.press(key)
+        expect(card(page, place)).to_be_focused()
+        expect(bar).to_be_in_viewport(ratio=1)
+        above, below = bar.bounding_box(), card(page, place).bounding_box()
+        assert above and below and above["y"] + above["height"] <= below["y"] + 1
+    page.close()
 
 
 def test_full_size_shows_pixels_file_and_history_and_decides(page: Page, digits: Path) -> None:

@@ -29,9 +29,9 @@ _DISTRUST_S = 60.0  # and for how long nobody waits then
 def processors() -> int:
     """How many this process may run on, whatever share of them a container has.
 
-    With a share of one, or of half a one, two threads still answer a lone visitor sooner than one thread (23 to 30 ms
-    against 39 to 44 for a ResNet-18), as an answer needs the share of a tenth of a second at most; six visitors at once
-    wait about as long with either.
+    Measured once on two processors, with a share of one and of half a one (a Linux control group's quota): two threads
+    answered a lone visitor in 23 to 30 ms (medians, ResNet-18), one thread in 39 to 44, as an answer needs little of
+    the share of a tenth of a second; six visitors at once waited about as long with either.
     """
     return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 

@@ -44,7 +44,7 @@ class Event:
     """What just happened, for whoever watches.
 
     `searching`: a source is being asked. `found`: `total` addresses of a class are known. `outcome`: `record` is
-    settled. `note`: a `sentence` about a source.
+    settled, `earlier` than this collection or by it. `note`: a `sentence` about a source.
     """
 
     kind: Literal["searching", "found", "outcome", "note"]
@@ -52,6 +52,7 @@ class Event:
     total: int = 0
     record: SourceRecord | None = None
     sentence: str = ""
+    earlier: bool = False
 
 
 class Collecting:
@@ -190,7 +191,7 @@ class Collecting:
         self.records[key] = record
         if self._is_settled(record):
             self.earlier += record.state == "added"
-            self._watch(Event("outcome", record.label, record=record))
+            self._watch(Event("outcome", record.label, record=record, earlier=True))
             return
         first = self._by_url.get(record.url)
         task = asyncio.create_task(self._fetch(record, found, downloader) if first is None

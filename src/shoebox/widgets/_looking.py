@@ -80,11 +80,11 @@ def reviewer(request: Request) -> str:
 
 
 def guest_name() -> str:
-    """What a reviewer without a name is called where Voila shows the page to others; empty for who runs the notebook.
+    """What a reviewer without a name is called where Voila shows the page, to the owner too; empty in a notebook.
 
     Without it all of them had the owner's name, and each could undo what another had decided.
     """
-    return f"guest {secrets.token_hex(2)}" if "VOILA_SERVER_URL" in os.environ else ""
+    return f"guest {secrets.token_hex(3)}" if "VOILA_SERVER_URL" in os.environ else ""
 
 
 def wished_view(review: Review, request: Request) -> View:

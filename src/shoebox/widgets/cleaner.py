@@ -48,7 +48,8 @@ class Cleaner(anywidget.AnyWidget):
     page_size : int
         Pictures on a page, at least 1.
     who : str
-        The reviewer's name, written beside each decision; the user's name when empty. The page may give another.
+        The reviewer's name, written beside each decision; when empty `guest`, or the user's name where there is none.
+        The page may give another.
     comparison : Comparison, optional
         What `shoebox.compare` says of the model before and after a retraining; shown above the grid.
     estimate : callable, optional
@@ -78,7 +79,7 @@ class Cleaner(anywidget.AnyWidget):
     notice : str
         What a person should know; empty when all is well.
     guest : str
-        What who gives no name is called, where Voila shows the page to others; the browser keeps it. Else empty.
+        What who gives no name is called on a page of Voila; the browser keeps it. Empty elsewhere, and with `who`.
 
     Examples
     --------

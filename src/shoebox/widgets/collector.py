@@ -207,6 +207,7 @@ class _Run:
         self._fresh: queue.SimpleQueue[SourceRecord] = queue.SimpleQueue()
         self._pictures: list[SourceRecord] = []
         self._searching = ""
+        self._earlier = 0
 
     def watch(self, event: Event) -> None:
         if event.kind == "searching":
@@ -218,6 +219,7 @@ class _Run:
         elif event.record is not None:
             self._records[event.record.url, event.record.label] = event.record
             if event.record.state == "added":
+                self._earlier += event.earlier
                 self._fresh.put(event.record)
 
     def draw(self, ds: Dataset | str | os.PathLike[str]) -> None:
@@ -247,7 +249,7 @@ class _Run:
                     for r in self._pictures]
         return {"classes": classes, "pictures": pictures, "sites": list(sites(records).items())[:_SHOWN_SITES],
                 "notes": self.notes[-5:], "searching": self._searching,
-                "summary": summary_of(records) if records else ""}
+                "summary": summary_of(records, self._earlier) if records else ""}
 
 
 def _checked(request: Request, choices: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import logging
 import time
 from urllib.parse import parse_qs, urlsplit
 
+import ddgs
 import pytest
 
 import shoebox
@@ -246,6 +247,15 @@ def test_when_one_engine_is_limited_the_other_goes_on_and_that_is_said(engines):
     engines.answers["/bing/images/async"] = status(429)
     found, sentence = everything(Ddgs())
     assert not found and "found nothing" in sentence and "wait some minutes" in sentence
+
+
+def test_without_a_connection_ddgs_says_so_and_speaks_of_no_limit(engines, monkeypatch):
+    def unreached(self, *_, **__):
+        raise ddgs.exceptions.DDGSException("DNSError('error resolving DNS > DNS error: no records found')")
+
+    monkeypatch.setattr(ddgs.DDGS, "images", unreached)
+    found, sentence = everything(Ddgs())
+    assert not found and "connection to the internet" in sentence and "wait" not in sentence
 
 
 def test_ddgs_passes_a_licence_filter_to_the_engine_that_has_one(engines):

@@ -83,7 +83,7 @@ def test_stop_and_start_again_go_on_where_it_ended(tmp_path, here):
     (wish(("a", "x"), per_class=0), "whole number"), (wish(("a", "x"), per_class="5"), "whole number"),
     ({**wish(), "rows": "a"}, "At most"), ({**wish(), "rows": [["a"]]}, "a class and a query"),
     ({**wish(), "rows": [["a", 3]]}, "a class and a query"), ({**wish(), "rows": [["a", "b"]] * 201}, "At most"),
-    (wish(("a", ""), source="files"), "no '.' on this machine"),
+    (wish(("a", ""), source="files"), "No path was given"), (wish(("a", "x"), ("a", "y")), "Two rows have the class"),
     (wish(("a", ""), source="files", place="/no/such"), "There is no"),
 ])
 def test_forged_and_foolish_forms_are_refused_with_a_sentence(tmp_path, here, fields, words):
@@ -93,6 +93,23 @@ def test_forged_and_foolish_forms_are_refused_with_a_sentence(tmp_path, here, fi
     assert not reply["ok"] and words in reply["error"], reply
     assert collector.snapshot["state"] == "idle" and collector.snapshot["rows"] == before
     assert not (tmp_path / "bears").exists()
+    collector.close()
+
+
+def test_a_list_of_classes_will_do_and_what_is_taken_as_a_whole_is_named(tmp_path, here):
+    collector = make(tmp_path / "bears", here, [1], classes=["a", "b"])
+    assert collector.snapshot["rows"] == [["a", "a"], ["b", "b"]] and collector.snapshot["lists"] == ["files", "urls"]
+    collector.close()
+
+
+def test_a_star_means_everything_and_a_folder_that_is_not_there_says_so(tmp_path):
+    for n in range(3):
+        save(tmp_path / "mine" / ("teddy" if n else "") / f"{n}.jpg", draw(100 + n))
+    collector = Collector(tmp_path / "bears", allow_private=True)
+    for query, n, sentence in (("panda", 0, "it has 'teddy'. Give one of these as the query, or * for everything."),
+                               ("*", 3, "")):
+        assert ask(collector, "start", **wish(("bear", query), source="files", place=str(tmp_path / "mine")))["ok"]
+        assert len(collector.wait(60).ds.images) == n and sentence in "".join(collector.snapshot["notes"])
     collector.close()
 
 

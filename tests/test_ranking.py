@@ -98,6 +98,13 @@ def test_filters_by_kind_class_and_side_and_one_row_per_picture(ds, ranking):
     assert ranking.counts()["unreadable"] == 1 and ranking.counts()["label"] < 10
 
 
+def test_a_kind_that_is_not_there_is_refused_and_other_kinds_are_counted_as_such(ranking):
+    with pytest.raises(PredictionsError, match="no kind 'outliers' of issue; there are label, "):
+        ranking.only(kind="outliers")
+    others = ranking.only(kind="unreadable")
+    assert len(others) > 0 and repr(others).startswith(f"Ranking({len(others)} issues, none of them about labels)")
+
+
 def test_a_table_has_a_row_per_issue(ranking):
     frame = ranking.to_frame()
     assert len(frame) == len(ranking) and list(frame.path) == [issue.path for issue in ranking]

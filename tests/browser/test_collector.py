@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 from tests._web import Web, body, jpeg, web
 
 import shoebox
-from shoebox.widgets import Collector
+from shoebox.widgets import Cleaner, Collector
 
 EVIL = "<img src=x onerror=window.hacked=1>"
 CYRILLIC = "Бурый медведь"
@@ -96,10 +96,30 @@ def test_a_person_fills_in_the_form_watches_stops_and_goes_on(page: Page, workpl
     expect(meter).to_have_attribute("aria-valuenow", "24", timeout=60_000)
     state(page).to_have_attribute("data-state", "idle", timeout=30_000)
     expect(meter).to_have_attribute("aria-valuetext", "22 added, 0 duplicates, 2 refused of 24")
-    expect(form.get_by_text("asked 24, saved 22, 1 no web address, 1 not found")).to_be_visible()
+    found = re.compile(r"^asked 24, saved 22 \(\d+ of them earlier\), 1 no web address, 1 not found$")
+    expect(form.get_by_text(found)).to_be_visible()
     expect(form.get_by_role("group", name="Sites they came from")).to_contain_text("127.0.0.1")
     expect(form.get_by_role("group", name="Pictures added per class")).to_contain_text("22")
     assert max(here.counts().values()) <= 2 and len(shoebox.Dataset(home / "bears").images) == 22
+
+
+def test_the_form_is_laid_out_in_rows_with_the_cleaner_beside_it_too(page: Page) -> None:
+    """Shipped bug: the cleaner's rule for its cards lay over the rows: one on another, fields 18 px wide."""
+    form = page.get_by_role("form", name="Collector")
+    form.get_by_role("button", name="Add a class").click()
+    names = form.get_by_role("textbox", name="Class")
+    expect(names).to_have_count(2)
+    source, many = form.get_by_role("combobox", name="Source"), form.get_by_role("spinbutton")
+    expect(many).to_be_hidden()  # a list is taken as a whole
+    source.select_option("openverse")
+    for step in ("alone", "with the cleaner's sheet behind its own"):
+        if step != "alone":
+            page.add_style_tag(content=str(Cleaner._css))
+        first, second, below, number = (one.bounding_box() for one in (names.nth(0), names.nth(1), source, many))
+        assert first and second and below and number
+        assert min(first["width"], second["width"]) > 100 and number["width"] < 100, step
+        assert first["y"] + first["height"] <= second["y"] and second["y"] + second["height"] <= below["y"], step
+        assert abs(number["y"] + number["height"] / 2 - below["y"] - below["height"] / 2) < 10, step
 
 
 def test_names_are_text_and_a_mistake_is_a_sentence(page: Page, here: Web) -> None:
@@ -187,8 +207,9 @@ def test_nothing_is_left_when_the_view_is_removed(visitor: Visitor) -> None:
     page.goto("about:blank")
     counts = {"label": "a", "done": 1, "total": 2, "added": 1, "duplicate": 0, "refused": 0}
     snapshot = {"state": "running", "rows": [["a", "b"]], "source": "ddgs", "place": "", "per_class": 50,
-                "notes": [EVIL], "classes": [counts], "sites": [[EVIL, 1]], "searching": EVIL, "summary": EVIL,
-                "revision": 1, "pictures": [{"image_id": "1", "path": "a/1.jpg", "label": EVIL, "title": EVIL}]}
+                "lists": ["files"], "notes": [EVIL], "classes": [counts], "sites": [[EVIL, 1]], "searching": EVIL,
+                "summary": EVIL, "revision": 1,
+                "pictures": [{"image_id": "1", "path": "a/1.jpg", "label": EVIL, "title": EVIL}]}
     page.evaluate(_STAGE, [str(Collector._esm), snapshot, list(jpeg(1))])
     expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "1")
     assert page.evaluate("stage.left()")[:4] == [1, 1, 3, 0], "a picture, a timer, callbacks, no loose listener"

@@ -15,14 +15,17 @@ __all__ = ["CollectReport", "collect_folder"]
 
 @dataclass(frozen=True)
 class CollectReport:
-    """What was copied: `skipped` names every file that was not, and why."""
+    """What was copied: `skipped` names every file that was not, and why; `empty` the folders without a file."""
 
     added: int
     already_there: int
     skipped: tuple[Skipped, ...]
+    empty: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{self.added} files copied, {self.already_there} were there already, {len(self.skipped)} left out."]
+        files = "1 file" if self.added == 1 else f"{self.added} files"
+        lines = [f"{files} copied, {self.already_there} were there already, {len(self.skipped)} left out."]
+        lines += [f"  nothing in the folder {name!r}: no class of that name was made" for name in self.empty[:10]]
         lines += [f"  left out: {item.sentence}" for item in self.skipped[:10]]
         if len(self.skipped) > 10:
             lines.append(f"  … and {len(self.skipped) - 10} more in `report.skipped`")
@@ -64,7 +67,10 @@ def collect_folder(source: str | os.PathLike[str], target: str | os.PathLike[str
             skipped.append(Skipped(item.path, getattr(error, "cause", "not_copied"), str(error)))
         if progress:
             progress(number, len(found))
-    return Dataset(root), CollectReport(added, len(found) - added - len(skipped), tuple(skipped))
+    full = {item.path.partition("/")[0] for item in found}
+    empty = sorted(entry.name for entry in os.scandir(origin)
+                   if entry.is_dir(follow_symlinks=False) and entry.name[0] != "." and entry.name not in full)
+    return Dataset(root), CollectReport(added, len(found) - added - len(skipped), tuple(skipped), tuple(empty))
 
 
 def _known_bytes(ds: Dataset) -> set[str]:

@@ -52,9 +52,9 @@ def chosen(names: Sequence[str], query: str, what: str) -> list[str]:
         return list(names)
     found = [name for name in names if any(same_name(part, query) for part in PurePosixPath(name).parts[:-1])]
     if not found:
-        there = ", ".join(map(repr, folder_labels(names)[:10])) or "none"
-        raise SourceError(f"{what} has no folder {query!r}; it has {there}. Give one of these as the query, or "
-                          "\"\" for everything.")
+        there = ", ".join(map(repr, folder_labels(names)[:10]))
+        choice = f"it has {there}. Give one of these as the query, or" if there else "it has none. Give"
+        raise SourceError(f"{what} has no folder {query!r}; {choice} * for everything.")
     return found
 
 

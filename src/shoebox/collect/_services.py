@@ -71,8 +71,11 @@ class Ddgs(Licensed):
                 return
         if faults or not seen:
             got = f"named {len(seen)} pictures" if seen else "found nothing"
-            raise SourceError(f"ddgs {got} for {query!r} ({'; '.join(faults) or 'no results'}). Such engines limit how "
-                              "often they are asked: wait some minutes, or use source=\"openverse\" or \"commons\".")
+            advice = ("No engine was reached: check this machine's connection to the internet"
+                      if faults and all("dns error" in fault.lower() for fault in faults) else
+                      "Such engines limit how often they are asked: wait some minutes, or choose Openverse or "
+                      "Wikimedia Commons (source=\"openverse\" or \"commons\")")
+            raise SourceError(f"ddgs {got} for {query!r} ({'; '.join(faults) or 'no results'}). {advice}.")
 
     def _engine(self, client: Any, engine: str, query: str, n: int | None, seen: set[str]) -> Iterator[Found]:
         more: dict[str, Any] = {"license_image": self._FILTER[self.licence]} if self.licence else {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, get_args, overload
 
+from shoebox.errors import PredictionsError
 from shoebox.quality._lanes import Lane
 from shoebox.types import Issue, IssueKind, Side
 
@@ -68,7 +69,16 @@ class Ranking(Sequence[Issue]):
         return iter(self._issues)
 
     def only(self, *, kind: IssueKind | None = None, label: str | None = None, side: Side | None = None) -> Ranking:
-        """The issues of this kind, this given label and this side, in the same order; None means all of them."""
+        """The issues of this kind, this given label and this side, in the same order; None means all of them.
+
+        Raises
+        ------
+        PredictionsError
+            There is no such kind.
+        """
+        if kind is not None and kind not in get_args(IssueKind):
+            raise PredictionsError(f"There is no kind {kind!r} of issue; there are {', '.join(get_args(IssueKind))}. "
+                                   "Choose one of them.")
         return self._with(issue for issue in self._issues
                           if kind in (None, issue.kind) and label in (None, issue.given_label)
                           and side in (None, issue.side))
@@ -97,7 +107,8 @@ class Ranking(Sequence[Issue]):
     def __repr__(self) -> str:
         labels = [issue for issue in self._issues if issue.kind == "label"]
         doubtful = sum(issue.score < 0.5 for issue in labels)
-        head = f"Ranking({len(labels)} pictures; for {doubtful} another class is more probable than the given one)"
+        head = (f"Ranking({len(labels)} pictures; for {doubtful} another class is more probable than the given one)"
+                if labels or not self._issues else f"Ranking({len(self._issues)} issues, none of them about labels)")
         return "\n".join([head, *self._others(), *(f"  {lane}" for lane in self.lanes)])
 
     def _others(self) -> list[str]:

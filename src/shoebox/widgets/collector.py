@@ -8,7 +8,7 @@ import pathlib
 import queue
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import anywidget
@@ -45,8 +45,8 @@ class Collector(anywidget.AnyWidget):
     ----------
     ds : Dataset or path
         Where the pictures go; a folder that does not exist is made when collecting starts.
-    classes : mapping of str to str, optional
-        The rows to begin with: class and query.
+    classes : mapping of str to str, or sequence of str, optional
+        The rows to begin with: class and query; of a sequence each is both.
     per_class : int
         Addresses per class, 1 to 1000.
     source : str or Source
@@ -59,7 +59,8 @@ class Collector(anywidget.AnyWidget):
     report : Collected or None
         Of the last run, once it has ended; `report.ds` is the data set.
     snapshot : dict
-        All that the page shows: `state` (idle, running, stopping), rows, classes with counts, pictures, sites, notes.
+        All that the page shows: `state` (idle, running, stopping), rows, classes with counts, pictures, sites, notes,
+        and in `lists` the sources that are taken as a whole, whatever `per_class` says.
     thumbnails : dict[str, bytes]
         JPEGs of the pictures shown, by path.
 
@@ -76,11 +77,15 @@ class Collector(anywidget.AnyWidget):
     choices = traitlets.List().tag(sync=True)
     warning = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, ds: Dataset | str | os.PathLike[str], classes: Mapping[str, str] | None = None, *,
+    def __init__(self, ds: Dataset | str | os.PathLike[str],
+                 classes: Mapping[str, str] | Sequence[str] | None = None, *,
                  per_class: int = 50, source: str | Source = "ddgs", **options: Any) -> None:
         self._ds = ds
         self._options = options
         self._own = None if isinstance(source, str) else source
+        self._lists = ["files", *([] if self._own is None or self._own.searches else [self._own.name])]
+        if classes is not None and not isinstance(classes, Mapping):
+            classes = {label: label for label in ([classes] if isinstance(classes, str) else classes)}
         self.report: Report | None = None
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -138,10 +143,12 @@ class Collector(anywidget.AnyWidget):
             return self._own
         if name != "files":
             return str(name)
-        place = pathlib.Path(str(self._form["place"]).strip()).expanduser()
-        if not str(self._form["place"]).strip() or not place.exists():
-            raise DatasetError(f"There is no {str(place)!r} on this machine. Give the path of a folder, a zip or tar "
-                               "file, or a text or CSV file of addresses.")
+        given = str(self._form["place"]).strip()
+        place = pathlib.Path(given).expanduser()
+        if not given or not place.exists():
+            missing = f"There is no {str(place)!r} on this machine" if given else "No path was given"
+            raise DatasetError(f"{missing}. Give the path of a folder, a zip or tar file, or a text or CSV file of "
+                               "addresses.")
         if place.is_dir():
             return Folder(place)
         return UrlList(place) if place.suffix.lower() in (".txt", ".csv", ".tsv") else Archive(place)
@@ -177,7 +184,8 @@ class Collector(anywidget.AnyWidget):
             self._revision += 1
             with self.hold_sync():
                 self.thumbnails = dict(self._run.thumbnails)
-                self.snapshot = {**self._form, **self._run.as_json(), "state": state, "revision": self._revision}
+                self.snapshot = {**self._form, **self._run.as_json(), "lists": self._lists, "state": state,
+                                 "revision": self._revision}
 
     def _on_start(self, request: Request) -> Reply:
         with self._lock:
@@ -264,6 +272,12 @@ def _checked(request: Request, choices: list[str]) -> dict[str, Any]:
             raise MessageError("A row needs a class and a query as short texts. Reload the page.")
         label, query = row[0].strip(), row[1].strip()
         if label or query:
-            named[check_label(label)] = query or label
+            if check_label(label) in named:
+                raise MessageError(f"Two rows have the class {label!r}. Give each class one row; to search for "
+                                   "something else too, collect once more with another query.")
+            named[label] = query or label
+    number = request.fields.get("per_class")
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _MAX_PER_CLASS:
+        raise MessageError(f"How many per class? A whole number from 1 to {_MAX_PER_CLASS} was expected.")
     return {"rows": [list(row) for row in named.items()], "source": request.one_of("source", choices),
-            "per_class": request.integer("per_class", low=1, high=_MAX_PER_CLASS), "place": request.text("place")}
+            "per_class": number, "place": request.text("place")}

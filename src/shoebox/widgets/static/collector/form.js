@@ -23,7 +23,8 @@ export function createForm(model, signal) {
   const bar = element("div", "sbx-bar");
   const left = element("div", "sbx-filters");
   const right = element("div", "sbx-buttons");
-  left.append(source, place, many, element("span", "sbx-field", "per class"));
+  const perClass = element("span", "sbx-field", "per class");
+  left.append(source, place, many, perClass);
   right.append(add, stop, start);
   bar.append(left, right);
   root.append(warning, rows, bar, alarm, live);
@@ -32,7 +33,7 @@ export function createForm(model, signal) {
 
   /** @param {string} label @param {string} query */
   function row(label, query) {
-    const node = element("div", "sbx-row");
+    const node = element("div", "sbx-wish");
     const name = element("input", "sbx-search", "", { type: "text", "aria-label": "Class", placeholder: "class", maxlength: "120" });
     const text = element("input", "sbx-search sbx-query", "", { type: "text", "aria-label": "Search for", placeholder: "what to search for", maxlength: "300" });
     name.value = label;
@@ -42,7 +43,11 @@ export function createForm(model, signal) {
   }
 
   const inputs = (/** @type {Element} */ node) => /** @type {HTMLInputElement[]} */ ([...node.querySelectorAll("input")]);
-  const showPlace = () => { place.hidden = source.value !== "files"; };
+  /** A list or folder is taken as a whole: only a search is asked for so many. */
+  function showPlace() {
+    place.hidden = source.value !== "files";
+    many.hidden = perClass.hidden = model.get("snapshot").lists.includes(source.value);
+  }
   source.addEventListener("change", showPlace, { signal });
 
   return {
@@ -65,7 +70,7 @@ export function createForm(model, signal) {
     act(action, target) {
       if (action === "add") inputs(rows.appendChild(row("", "")))[0].focus();
       if (action === "drop") {
-        target.closest(".sbx-row")?.remove();
+        target.closest(".sbx-wish")?.remove();
         if (rows.children.length === 0) rows.append(row("", ""));
         inputs(/** @type {Element} */ (rows.lastElementChild))[0].focus();
       }
@@ -89,7 +94,7 @@ export function createForm(model, signal) {
       }
       const busy = state !== "idle";
       warning.textContent = model.get("warning");
-      for (const control of root.querySelectorAll("input, select, .sbx-row button")) control.toggleAttribute("disabled", busy);
+      for (const control of root.querySelectorAll("input, select, .sbx-wish button")) control.toggleAttribute("disabled", busy);
       add.toggleAttribute("disabled", busy);
       start.toggleAttribute("disabled", busy);
       stop.toggleAttribute("disabled", state !== "running");

@@ -100,6 +100,8 @@ def test_a_list_of_classes_will_do_and_what_is_taken_as_a_whole_is_named(tmp_pat
     collector = make(tmp_path / "bears", here, [1], classes=["a", "b"])
     assert collector.snapshot["rows"] == [["a", "a"], ["b", "b"]] and collector.snapshot["lists"] == ["files", "urls"]
     collector.close()
+    with pytest.raises(DatasetError, match="classes is 'ab'"):
+        Collector(tmp_path / "bears", "ab")
 
 
 def test_a_star_means_everything_and_a_folder_that_is_not_there_says_so(tmp_path):

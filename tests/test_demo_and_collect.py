@@ -69,7 +69,6 @@ def test_collecting_copies_and_can_be_repeated(tmp_path):
     assert sha256_file(tmp_path / "mine" / AWKWARD / "picture-000.jpg") != before[f"{AWKWARD}/picture-000.jpg"]
 
 
-
 def test_a_class_folder_without_a_file_is_named(tmp_path):
     (tmp_path / "found" / "empty").mkdir(parents=True)
     save(tmp_path / "found" / "teddy" / "a.jpg", draw(1))
@@ -77,6 +76,7 @@ def test_a_class_folder_without_a_file_is_named(tmp_path):
     assert report.empty == ("empty",)
     assert str(report).splitlines() == ["1 file copied, 0 were there already, 0 left out.",
                                         "  nothing in the folder 'empty': no class of that name was made"]
+
 
 def test_collecting_into_itself_or_from_nowhere_is_refused(tmp_path):
     found = folders(tmp_path / "found", {"a": 1})

@@ -121,6 +121,10 @@ def test_the_form_is_laid_out_in_rows_with_the_cleaner_beside_it_too(page: Page)
         assert first["y"] + first["height"] + 4 < second["y"], step
         assert second["y"] + second["height"] + 4 < below["y"], step
         assert abs(number["y"] + number["height"] / 2 - below["y"] - below["height"] / 2) < 10, step
+    many.fill("")
+    source.select_option("files")
+    form.get_by_role("button", name="Collect", exact=True).click()
+    expect(form.get_by_role("status")).to_contain_text("No path was given")  # and nothing of the number out of sight
 
 
 def test_names_are_text_and_a_mistake_is_a_sentence(page: Page, here: Web) -> None:

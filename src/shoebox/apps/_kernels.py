@@ -87,12 +87,11 @@ class CappedKernelManager(AsyncMappingKernelManager):
 
     def visitors(self) -> int:
         """How many kernels belong to a visitor, those that are only starting included."""
-        self._expected = {task for task in self._expected if not task.done()}
-        return len(self._visiting() | self._arriving) + len(self._expected)
+        return len(self._visiting() | self._arriving) + sum(not task.done() for task in self._expected)
 
     def expect(self, notebook: str) -> None:
         """Count a page that is about to be given the next spare of `notebook`: it may be seconds until it is ready."""
-        self._expected.add(self._pools[notebook][0])
+        self._expected = {task for task in self._expected if not task.done()} | {self._pools[notebook][0]}
 
     def check_room(self) -> None:
         """Refuse with status 503 when everybody's place is taken."""

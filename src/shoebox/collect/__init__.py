@@ -25,7 +25,7 @@ from shoebox.collect._folder import CollectReport, collect_folder
 
 if TYPE_CHECKING:
     from shoebox.collect._archive import Archive
-    from shoebox.collect._collect import collect
+    from shoebox.collect._collect import collect, queries_of
     from shoebox.collect._local import Entry, Feedback, Folder, Inbox, UrlList
     from shoebox.collect._outcome import CAUSES, Found, Limits, RefusedError, SourceError
     from shoebox.collect._report import WEB_WARNING, Collected, sites, summary_of
@@ -57,13 +57,14 @@ __all__ = [
     "UrlList",
     "collect",
     "collect_folder",
+    "queries_of",
     "sites",
     "summary_of",
 ]
 
 _PLACES = {
     "_archive": ("Archive",),
-    "_collect": ("collect",),
+    "_collect": ("collect", "queries_of"),
     "_local": ("Entry", "Feedback", "Folder", "Inbox", "UrlList"),
     "_outcome": ("CAUSES", "Found", "Limits", "RefusedError", "SourceError"),
     "_report": ("WEB_WARNING", "Collected", "sites", "summary_of"),

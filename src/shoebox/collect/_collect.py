@@ -132,12 +132,8 @@ def _wishes(classes: Mapping[str, str] | Sequence[str] | None, sources: Sequence
         raise DatasetError(f"per_class is {per_class}; at least 1 was expected.")
     if classes is None:
         named = [label for item in sources if hasattr(item, "labels") for label in _answering(item.labels)]
-        classes = {label: label for label in named}
-    elif isinstance(classes, str):
-        raise DatasetError(f"classes is {classes!r}; a mapping from each class to its query was expected, such as "
-                           f"{{{classes!r}: {classes!r}}}.")
-    elif not isinstance(classes, Mapping):
-        classes = {label: label for label in classes}
+        classes = named
+    classes = queries_of(classes)
     feedback = [item for item in sources if isinstance(item, Feedback)]
     if not classes and feedback and len(feedback) == len(sources):
         raise DatasetError(" ".join(["The inbox has no picture of which a visitor said what it is.",
@@ -151,6 +147,20 @@ def _wishes(classes: Mapping[str, str] | Sequence[str] | None, sources: Sequence
         raise DatasetError(f"The class {empty[0]!r} has no query. Say what to search for.")
     n = per_class if per_class is not None else _PER_CLASS if searches else None
     return [Wish(check_label(label), query.strip(), n) for label, query in classes.items()]
+
+
+def queries_of(classes: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
+    """The query of each class; of a sequence each class is its own.
+
+    Raises
+    ------
+    DatasetError
+        One str, whose letters nobody meant.
+    """
+    if isinstance(classes, str):
+        raise DatasetError(f"classes is {classes!r}; a mapping from each class to its query was expected, such as "
+                           f"{{{classes!r}: {classes!r}}}.")
+    return classes if isinstance(classes, Mapping) else {label: label for label in classes}
 
 
 def _answering(ask: Callable[[], _T]) -> _T:

@@ -47,7 +47,7 @@ def folder_labels(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def chosen(names: Sequence[str], query: str, what: str) -> list[str]:
-    """The files below a folder called `query`, at any depth; all of them for an empty query."""
+    """The files below a folder called `query`, at any depth; all of them for an empty query or `*`."""
     if query in _EVERYTHING:
         return list(names)
     found = [name for name in names if any(same_name(part, query) for part in PurePosixPath(name).parts[:-1])]
@@ -61,7 +61,7 @@ def chosen(names: Sequence[str], query: str, what: str) -> list[str]:
 class Folder:
     """A folder of pictures on this machine; the originals are only read.
 
-    A query names a folder in it, at any depth; an empty query means all of it. Links are not followed.
+    A query names a folder in it, at any depth; an empty query or `*` means all of it. Links are not followed.
     """
 
     name = "folder"

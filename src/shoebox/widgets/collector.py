@@ -14,7 +14,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-from shoebox.collect import WEB_WARNING, Archive, Event, Folder, Source, UrlList, collect, sites, summary_of
+from shoebox.collect import WEB_WARNING, Archive, Event, Folder, Source, UrlList, collect, queries_of, sites, summary_of
 from shoebox.collect import Collected as Report
 from shoebox.data import Dataset, SourceRecord, check_label, jpeg_bytes, open_image
 from shoebox.errors import DatasetError, ShoeboxError
@@ -84,8 +84,6 @@ class Collector(anywidget.AnyWidget):
         self._options = options
         self._own = None if isinstance(source, str) else source
         self._lists = ["files", *([] if self._own is None or self._own.searches else [self._own.name])]
-        if classes is not None and not isinstance(classes, Mapping):
-            classes = {label: label for label in ([classes] if isinstance(classes, str) else classes)}
         self.report: Report | None = None
         self._lock = threading.RLock()
         self._stop = threading.Event()
@@ -93,7 +91,7 @@ class Collector(anywidget.AnyWidget):
         self._run = _Run()
         self._revision = 0
         self._form: dict[str, Any] = {
-            "rows": [list(row) for row in (classes or {}).items()], "per_class": per_class,
+            "rows": [list(row) for row in queries_of(classes or {}).items()], "per_class": per_class,
             "source": source if isinstance(source, str) else source.name, "place": ""}
         own = {} if self._own is None else {self._own.name: f"{type(self._own).__name__} (given in the notebook)"}
         super().__init__(choices=[list(choice) for choice in {**own, **_CHOICES}.items()], warning=WEB_WARNING)

@@ -63,7 +63,7 @@ export function createForm(model, signal) {
     /** What a person wishes, as it is sent. */
     wish() {
       return { rows: [...rows.children].map((node) => inputs(node).map((input) => input.value)), source: source.value,
-               place: place.value, per_class: Number.parseInt(many.value, 10) || 0 };
+               place: place.value, per_class: many.hidden ? model.get("snapshot").per_class : Number.parseInt(many.value, 10) || 0 };
     },
 
     /** @param {string} action @param {Element} target */

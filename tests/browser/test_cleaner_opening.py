@@ -104,3 +104,14 @@ def test_in_the_dark_the_cards_are_dark_and_can_be_read(
     for selector in (".sbx-card", ".sbx-card .sbx-given bdi", ".sbx-card .sbx-reason", ".sbx-decided"):
         assert page.evaluate(CONTRAST, selector) >= 4.5, selector
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(("motion", "moves"), [("no-preference", True), ("reduce", False)])
+def test_nothing_moves_for_who_wants_no_motion(
+        visitors: Callable[..., Visitor], tmp_path: Path, motion: str, moves: bool) -> None:
+    page = open_alone(visitors(reduced_motion=motion).page)
+    draw(page, tmp_path)
+    assert page.evaluate("""() => [...document.querySelectorAll(".sbx-cleaner *")].some((node) => {
+      const style = getComputedStyle(node);
+      return style.animationName !== "none" || style.transitionDuration.split(", ").some((time) => time !== "0s");
+    })""") == moves
